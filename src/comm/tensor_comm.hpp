@@ -1,0 +1,83 @@
+#pragma once
+#include <memory>
+#include <variant>
+
+#include "comm/host_comm.hpp"
+#include "core/buffer.hpp"
+
+namespace weightscope {
+
+/// One process, no network: every collective is the identity.
+class SoloBackend {
+ public:
+  void all_reduce_mean(Buffer) {}
+  void all_reduce_sum_tree(Buffer) {}
+  void reduce_scatter_mean(Buffer, Buffer) {}
+  void all_gather(Buffer, Buffer) {}
+  void broadcast(Buffer) {}
+  void wait(void*) {}
+};
+
+/// Collectives on host memory through MPI. Blocking: wait() has nothing to do.
+class MpiBackend {
+ public:
+  explicit MpiBackend(const HostComm& host) : host_(&host) {}
+  void all_reduce_mean(Buffer buffer);
+  void all_reduce_sum_tree(Buffer buffer);
+  void reduce_scatter_mean(Buffer whole, Buffer mine);
+  void all_gather(Buffer mine, Buffer whole);
+  void broadcast(Buffer buffer);
+  void wait(void*) {}
+
+ private:
+  const HostComm* host_;
+};
+
+/// Collectives on device memory through NCCL, on a stream of its own, ordered by events.
+/// Defined in nccl_backend.cpp, or in nccl_backend_stub.cpp whose constructor throws.
+class NcclBackend {
+ public:
+  NcclBackend(const HostComm& host, int device, double timeout_s);
+  NcclBackend(NcclBackend&&) noexcept;
+  NcclBackend& operator=(NcclBackend&&) noexcept;
+  ~NcclBackend();
+  void all_reduce_mean(Buffer buffer);
+  void all_reduce_sum_tree(Buffer buffer);
+  void reduce_scatter_mean(Buffer whole, Buffer mine);
+  void all_gather(Buffer mine, Buffer whole);
+  void broadcast(Buffer buffer);
+  void wait(void* consumer_stream);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The data plane: weights and gradients. A closed set of backends behind one value type.
+/// Every collective first waits for buffer.stream (the producer), then runs on the backend's own stream; wait(consumer)
+/// makes the consumer stream wait for all of them. The host waits for neither. f32 and (NCCL) bf16; messages of more
+/// than 2^30 elements are split. Errors: Error{comm}.
+class TensorComm {
+ public:
+  /// solo when there is one rank, NCCL when the tensors live on a GPU, MPI otherwise.
+  static TensorComm make(const HostComm& host, Place place, int device, double timeout_s);
+
+  /// Mean over ranks, in place.
+  void all_reduce_mean(Buffer b) { std::visit([&](auto& x) { x.all_reduce_mean(b); }, backend_); }
+  /// The same sum in one fixed binary tree over ranks (recursive doubling), so that 2^k ranks × 2^m local partial sums
+  /// give the same bits for any split. World size must be a power of two. The sum is NOT divided: the caller scales.
+  void all_reduce_sum_tree(Buffer b) { std::visit([&](auto& x) { x.all_reduce_sum_tree(b); }, backend_); }
+  /// whole: P·n elements; mine: the n elements of this rank, = whole.data + rank·n (in place).
+  void reduce_scatter_mean(Buffer whole, Buffer mine) { std::visit([&](auto& x) { x.reduce_scatter_mean(whole, mine); }, backend_); }
+  void all_gather(Buffer mine, Buffer whole) { std::visit([&](auto& x) { x.all_gather(mine, whole); }, backend_); }
+  void broadcast(Buffer b) { std::visit([&](auto& x) { x.broadcast(b); }, backend_); }  ///< from rank 0
+  void wait(void* consumer_stream) { std::visit([&](auto& x) { x.wait(consumer_stream); }, backend_); }
+  const char* name() const;  ///< solo, mpi or nccl
+
+ private:
+  using Backend = std::variant<SoloBackend, MpiBackend, NcclBackend>;
+  explicit TensorComm(Backend b) : backend_(std::move(b)) {}
+  Backend backend_;
+};
+
+}  // namespace weightscope

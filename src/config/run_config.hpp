@@ -1,0 +1,99 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "init/schemes.hpp"
+
+namespace weightscope {
+
+enum class Activation { gelu_tanh, gelu };
+enum class Precision { fp32, bf16 };
+enum class Device { automatic, cpu, cuda };
+enum class SampleOrder { shuffled, sequential };
+enum class ScheduleName { cosine, linear, constant, wsd };
+enum class OptimizerName { adamw };
+enum class BackendChoice { automatic, mpi, nccl };
+enum class Reduction { fast, reproducible };
+enum class Early { log2, none };
+
+struct ModelConfig {
+  int layers = 12, heads = 12, width = 768, block = 1024, vocab = 50257, mlp_ratio = 4;
+  double dropout = 0;
+  bool bias = true, tied = true, qk_norm = false;
+  Activation activation = Activation::gelu_tanh;
+};
+struct InitRule {
+  std::string match;  ///< glob over parameter names: "h.*.attn.c_proj.weight"
+  InitScheme scheme = InitScheme::normal;
+  double std = 0.02;
+};
+struct InitConfig {
+  InitScheme scheme = InitScheme::article;
+  double std = 0.02;
+  std::vector<InitRule> rules;
+  std::string from;  ///< checkpoint or Hugging Face model directory to start from; "" = initialize
+};
+struct DataConfig {
+  std::string train, val;
+  SampleOrder order = SampleOrder::shuffled;
+};
+struct TrainConfig {
+  std::int64_t steps = 600, global_batch = 32, micro_batch = 16;
+  Precision precision = Precision::fp32;
+  Device device = Device::automatic;
+  double grad_clip = 1.0;  ///< 0 = no clipping
+  bool recompute = false;
+};
+struct OptimizerConfig {
+  OptimizerName name = OptimizerName::adamw;
+  double lr = 6e-4, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1;
+};
+struct ScheduleConfig {
+  ScheduleName name = ScheduleName::cosine;
+  std::int64_t warmup_steps = 0;
+  double min_ratio = 0.1, decay_fraction = 0.2;  ///< decay_fraction: the last part of a wsd schedule
+};
+struct ParallelConfig {
+  BackendChoice backend = BackendChoice::automatic;
+  double bucket_mb = 25;
+  Reduction reduction = Reduction::fast;
+  int zero = 0;
+  double timeout_s = 300;
+};
+/// `every: 50` counts steps; `every: {epochs: 50}` counts epochs (then `steps` is 0).
+struct Cadence {
+  std::int64_t steps = 50;
+  double epochs = 0;
+};
+struct MonitorConfig {
+  Cadence every;
+  Early early = Early::log2;
+  bool heads = true, head_histograms = false, displacement = true, gradients = false;
+  std::int64_t spectra_every = 0, probe_every = 0, replicas_every = 50;
+};
+struct EvalConfig {
+  std::int64_t every = 100, batches = 20;
+};
+struct CheckpointConfig {
+  std::int64_t every = 200, keep = 2, keep_every = 0;
+};
+
+/// A run, whole: every key of the YAML file, defaults filled in. Member names are the keys.
+struct RunConfig {
+  std::string name = "run";
+  std::uint64_t seed = 1337;
+  std::string output = "runs/${name}";
+  ModelConfig model;
+  InitConfig init;
+  DataConfig data;
+  TrainConfig train;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  ParallelConfig parallel;
+  MonitorConfig monitor;
+  EvalConfig eval;
+  CheckpointConfig checkpoint;
+};
+
+}  // namespace weightscope

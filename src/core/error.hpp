@@ -1,0 +1,39 @@
+#pragma once
+#include <stdexcept>
+#include <string>
+
+namespace weightscope {
+
+/// What went wrong, in the terms of the person who runs the job. The value is the exit code of the process.
+enum class Fault {
+  config = 2,    ///< configuration or usage; nothing was touched
+  data = 3,      ///< training data
+  input = 4,     ///< checkpoint or input file unusable or incompatible
+  output = 5,    ///< output I/O: full, read-only
+  busy = 6,      ///< output directory in use by a live job
+  numeric = 7,   ///< numeric failure, or weights that do not follow their scheme
+  diverged = 8,  ///< replicas differ
+  comm = 9,      ///< a peer is lost, or a collective passed its deadline
+  internal = 70,
+  stopped = 75  ///< stopped on request, state saved
+};
+
+/// The only exception type this program throws on purpose. The message reads
+/// "problem (why it matters) suggestion", one line per problem.
+class Error : public std::runtime_error {
+ public:
+  Error(Fault fault, const std::string& message) : std::runtime_error(message), fault_(fault) {}
+  Fault fault() const noexcept { return fault_; }
+  int exit_code() const noexcept { return static_cast<int>(fault_); }
+
+ private:
+  Fault fault_;
+};
+
+/// Throws Error{fault, message} unless `ok`.
+void require(bool ok, Fault fault, const std::string& message);
+
+/// "what PATH: strerror(errno)", for a system call that just failed.
+std::string system_message(const std::string& what, const std::string& path);
+
+}  // namespace weightscope

@@ -1,0 +1,74 @@
+#include "core/file_io.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <cerrno>
+#include <sstream>
+#include <utility>
+
+namespace weightscope {
+namespace {
+
+/// Owns a file descriptor; close() is explicit where its result matters.
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+  int release() { return std::exchange(fd, -1); }
+};
+
+void write_all(int fd, std::span<const std::byte> bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    require(n > 0, Fault::output, system_message("cannot write", path));
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+}
+
+}  // namespace
+
+std::string read_file(const std::filesystem::path& path, Fault fault) {
+  std::ifstream in(path, std::ios::binary);
+  require(in.good() && !std::filesystem::is_directory(path), fault, system_message("cannot read", path.string()));
+  std::ostringstream out;
+  out << in.rdbuf();
+  return std::move(out).str();
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  const std::string temporary = path.string() + ".tmp";
+  Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+  require(file.fd >= 0, Fault::output, system_message("cannot create", temporary));
+  write_all(file.fd, bytes, temporary);
+  require(::fsync(file.fd) == 0, Fault::output, system_message("cannot flush", temporary));
+  require(::close(file.release()) == 0, Fault::output, system_message("cannot close", temporary));
+  rename_durably(temporary, path);
+}
+
+void write_file_atomically(const std::filesystem::path& path, const std::string& text) {
+  write_file_atomically(path, std::as_bytes(std::span(text)));
+}
+
+void sync_path(const std::filesystem::path& path) {
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  require(file.fd >= 0 && ::fsync(file.fd) == 0, Fault::output, system_message("cannot flush", path.string()));
+}
+
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
+  require(std::rename(from.c_str(), to.c_str()) == 0, Fault::output, system_message("cannot rename to", to.string()));
+  const auto folder = to.parent_path();
+  sync_path(folder.empty() ? std::filesystem::path(".") : folder);
+}
+
+void make_directories(const std::filesystem::path& path) {
+  std::error_code failed;
+  std::filesystem::create_directories(path, failed);
+  require(!failed, Fault::output, "cannot create directory " + path.string() + ": " + failed.message());
+}
+
+}  // namespace weightscope

@@ -1,0 +1,28 @@
+#pragma once
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "core/error.hpp"
+
+namespace weightscope {
+
+/// The whole file. Throws Error{fault} naming the path.
+std::string read_file(const std::filesystem::path& path, Fault fault);
+
+/// Replaces `path` so that a crash at any moment leaves either the old file or the new one: temporary name in the same
+/// folder, write, fsync, rename, fsync of the folder. Throws Error{output}.
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_file_atomically(const std::filesystem::path& path, const std::string& text);
+
+/// fsync of a file or of a folder (after a rename in it). Throws Error{output}.
+void sync_path(const std::filesystem::path& path);
+
+/// rename(2) followed by fsync of the target's folder. Throws Error{output}.
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// mkdir -p. Throws Error{output}.
+void make_directories(const std::filesystem::path& path);
+
+}  // namespace weightscope

@@ -1,0 +1,16 @@
+#pragma once
+#include <string>
+
+namespace weightscope {
+
+/// Lines on stderr, "weightscope: " first. Only the rank that speaks for the job calls log_info and log_warning.
+enum class LogLevel { quiet, info, debug };
+
+void set_log_level(LogLevel level);
+void log_debug(const std::string& line);
+void log_info(const std::string& line);
+void log_warning(const std::string& line);  ///< "weightscope: warning: …"; shown at every level
+/// One "weightscope: error: …" line for each line of `message`.
+void log_error(const std::string& message);
+
+}  // namespace weightscope
