@@ -28,16 +28,18 @@ class HostComm {
   int local_size() const { return local_size_; }  ///< processes on this node: shares out the cores
 
   void barrier() const;
-  void broadcast(std::span<std::byte> bytes) const;                                   ///< root's bytes to all; any size
-  std::string broadcast(std::string text) const;                                      ///< sizes may differ per rank on entry
-  std::vector<std::vector<std::byte>> gather(std::span<const std::byte> mine) const;  ///< root: one per rank; others: {}
+  void broadcast(std::span<std::byte> bytes) const;  ///< root's bytes to all; any size
+  std::string broadcast(std::string text) const;     ///< sizes may differ per rank on entry
+  std::vector<std::vector<std::byte>> gather(
+      std::span<const std::byte> mine) const;  ///< root: one per rank; others: {}
   std::vector<std::string> gather(const std::string& mine) const;
   double sum(double value) const;
   double max(double value) const;
   std::int64_t max(std::int64_t value) const;
 
-  /// Every rank passes its own failure ("" = fine) and its fault. If any failed, all ranks throw the same Error: the
-  /// fault of the lowest failing rank and, when there is more than one rank, "rank N: " before its text.
+  /// Every rank passes its own failure ("" = fine) and its fault. If any failed, all ranks throw the same
+  /// Error: the fault of the lowest failing rank and, when there is more than one rank, "rank N: " before its
+  /// text.
   void agree(int fault, const std::string& failure) const;
   /// Runs `action` on this rank and turns what it throws into the same Error on all ranks.
   template <class F>

@@ -54,24 +54,37 @@ class NcclBackend {
 };
 
 /// The data plane: weights and gradients. A closed set of backends behind one value type.
-/// Every collective first waits for buffer.stream (the producer), then runs on the backend's own stream; wait(consumer)
-/// makes the consumer stream wait for all of them. The host waits for neither. f32 and (NCCL) bf16; messages of more
-/// than 2^30 elements are split. Errors: Error{comm}.
+/// Every collective first waits for buffer.stream (the producer), then runs on the backend's own stream;
+/// wait(consumer) makes the consumer stream wait for all of them. The host waits for neither. f32 and (NCCL)
+/// bf16; messages of more than 2^30 elements are split. Errors: Error{comm}.
 class TensorComm {
  public:
   /// solo when there is one rank, NCCL when the tensors live on a GPU, MPI otherwise.
   static TensorComm make(const HostComm& host, Place place, int device, double timeout_s);
 
   /// Mean over ranks, in place.
-  void all_reduce_mean(Buffer b) { std::visit([&](auto& x) { x.all_reduce_mean(b); }, backend_); }
-  /// The same sum in one fixed binary tree over ranks (recursive doubling), so that 2^k ranks × 2^m local partial sums
-  /// give the same bits for any split. World size must be a power of two. The sum is NOT divided: the caller scales.
-  void all_reduce_sum_tree(Buffer b) { std::visit([&](auto& x) { x.all_reduce_sum_tree(b); }, backend_); }
+  void all_reduce_mean(Buffer b) {
+    std::visit([&](auto& x) { x.all_reduce_mean(b); }, backend_);
+  }
+  /// The same sum in one fixed binary tree over ranks (recursive doubling), so that 2^k ranks × 2^m local
+  /// partial sums give the same bits for any split. World size must be a power of two. The sum is NOT
+  /// divided: the caller scales.
+  void all_reduce_sum_tree(Buffer b) {
+    std::visit([&](auto& x) { x.all_reduce_sum_tree(b); }, backend_);
+  }
   /// whole: P·n elements; mine: the n elements of this rank, = whole.data + rank·n (in place).
-  void reduce_scatter_mean(Buffer whole, Buffer mine) { std::visit([&](auto& x) { x.reduce_scatter_mean(whole, mine); }, backend_); }
-  void all_gather(Buffer mine, Buffer whole) { std::visit([&](auto& x) { x.all_gather(mine, whole); }, backend_); }
-  void broadcast(Buffer b) { std::visit([&](auto& x) { x.broadcast(b); }, backend_); }  ///< from rank 0
-  void wait(void* consumer_stream) { std::visit([&](auto& x) { x.wait(consumer_stream); }, backend_); }
+  void reduce_scatter_mean(Buffer whole, Buffer mine) {
+    std::visit([&](auto& x) { x.reduce_scatter_mean(whole, mine); }, backend_);
+  }
+  void all_gather(Buffer mine, Buffer whole) {
+    std::visit([&](auto& x) { x.all_gather(mine, whole); }, backend_);
+  }
+  void broadcast(Buffer b) {
+    std::visit([&](auto& x) { x.broadcast(b); }, backend_);
+  }  ///< from rank 0
+  void wait(void* consumer_stream) {
+    std::visit([&](auto& x) { x.wait(consumer_stream); }, backend_);
+  }
   const char* name() const;  ///< solo, mpi or nccl
 
  private:

@@ -6,16 +6,19 @@
 
 namespace weightscope {
 
-/// One `--set key.path=value` of the command line; reported as "--set key.path" where a file would show its line.
+/// One `--set key.path=value` of the command line; reported as "--set key.path" where a file would show its
+/// line.
 struct Override {
   std::string key, value;
 };
 
-/// Reads, range-checks and cross-checks. Strict YAML: anchors, aliases, tags, duplicate keys, octal-looking numbers, a
-/// second document, depth > 16 and files > 1 MiB are refused. Collects EVERY problem, then throws one Error{config} with
-/// one line per problem: "FILE:LINE:COLUMN: key = value problem; suggestion".
-/// `world_size` enters the cross-checks (global_batch divisible by ranks × micro_batch); 0 = unknown, not checked.
-RunConfig parse_config(const std::string& yaml_text, const std::string& file_name, const std::vector<Override>& overrides = {}, int world_size = 0);
+/// Reads, range-checks and cross-checks. Strict YAML: anchors, aliases, tags, duplicate keys, octal-looking
+/// numbers, a second document, depth > 16 and files > 1 MiB are refused. Collects EVERY problem, then throws
+/// one Error{config} with one line per problem: "FILE:LINE:COLUMN: key = value problem; suggestion".
+/// `world_size` enters the cross-checks (global_batch divisible by ranks × micro_batch); 0 = unknown, not
+/// checked.
+RunConfig parse_config(const std::string& yaml_text, const std::string& file_name,
+                       const std::vector<Override>& overrides = {}, int world_size = 0);
 
 /// The complete configuration, defaults and substitutions included; parse_config(to_yaml(c)) gives c again.
 std::string to_yaml(const RunConfig& config);

@@ -10,16 +10,19 @@ enum class Place : std::uint8_t { host, cuda };
 constexpr std::size_t size_of(DType type) {
   switch (type) {
     case DType::u16:
-    case DType::bf16: return 2;
-    case DType::f32: return 4;
+    case DType::bf16:
+      return 2;
+    case DType::f32:
+      return 4;
     case DType::f64:
-    case DType::i64: return 8;
+    case DType::i64:
+      return 8;
   }
   return 0;
 }
 
-/// A borrowed, contiguous run of elements on one device. Never owns. The only thing that comm, monitor and store
-/// know about a tensor, so none of them includes LibTorch.
+/// A borrowed, contiguous run of elements on one device. Never owns. The only thing that comm, monitor and
+/// store know about a tensor, so none of them includes LibTorch.
 struct Buffer {
   void* data = nullptr;
   std::size_t count = 0;  ///< elements, not bytes

@@ -17,6 +17,9 @@ std::string git_revision() {
   return text;
 }
 
-std::string compiler() { return "GCC " + std::to_string(__GNUC__) + "." + std::to_string(__GNUC_MINOR__) + "." + std::to_string(__GNUC_PATCHLEVEL__); }
+std::string compiler() {
+  return "GCC " + std::to_string(__GNUC__) + "." + std::to_string(__GNUC_MINOR__) + "." +
+         std::to_string(__GNUC_PATCHLEVEL__);
+}
 
 }  // namespace weightscope

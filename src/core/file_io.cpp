@@ -3,9 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <fstream>
-#include <cerrno>
 #include <sstream>
 #include <utility>
 
@@ -34,7 +34,8 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::string& path
 
 std::string read_file(const std::filesystem::path& path, Fault fault) {
   std::ifstream in(path, std::ios::binary);
-  require(in.good() && !std::filesystem::is_directory(path), fault, system_message("cannot read", path.string()));
+  require(in.good() && !std::filesystem::is_directory(path), fault,
+          system_message("cannot read", path.string()));
   std::ostringstream out;
   out << in.rdbuf();
   return std::move(out).str();
@@ -56,11 +57,13 @@ void write_file_atomically(const std::filesystem::path& path, const std::string&
 
 void sync_path(const std::filesystem::path& path) {
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  require(file.fd >= 0 && ::fsync(file.fd) == 0, Fault::output, system_message("cannot flush", path.string()));
+  require(file.fd >= 0 && ::fsync(file.fd) == 0, Fault::output,
+          system_message("cannot flush", path.string()));
 }
 
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
-  require(std::rename(from.c_str(), to.c_str()) == 0, Fault::output, system_message("cannot rename to", to.string()));
+  require(std::rename(from.c_str(), to.c_str()) == 0, Fault::output,
+          system_message("cannot rename to", to.string()));
   const auto folder = to.parent_path();
   sync_path(folder.empty() ? std::filesystem::path(".") : folder);
 }

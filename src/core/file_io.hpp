@@ -11,8 +11,8 @@ namespace weightscope {
 /// The whole file. Throws Error{fault} naming the path.
 std::string read_file(const std::filesystem::path& path, Fault fault);
 
-/// Replaces `path` so that a crash at any moment leaves either the old file or the new one: temporary name in the same
-/// folder, write, fsync, rename, fsync of the folder. Throws Error{output}.
+/// Replaces `path` so that a crash at any moment leaves either the old file or the new one: temporary name in
+/// the same folder, write, fsync, rename, fsync of the folder. Throws Error{output}.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file_atomically(const std::filesystem::path& path, const std::string& text);
 

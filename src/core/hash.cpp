@@ -6,7 +6,8 @@
 namespace weightscope {
 namespace {
 
-// Tables for eight bytes at a time ("slicing by 8", Kounavis and Berry 2005): ~2 GB/s without special instructions.
+// Tables for eight bytes at a time ("slicing by 8", Kounavis and Berry 2005): ~2 GB/s without special
+// instructions.
 constexpr auto kTables = [] {
   std::array<std::array<std::uint32_t, 256>, 8> t{};
   for (std::uint32_t i = 0; i < 256; ++i) {
@@ -36,8 +37,9 @@ std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t seed) {
     std::uint64_t w = 0;
     std::memcpy(&w, p, 8);
     w ^= c;
-    c = kTables[7][w & 0xff] ^ kTables[6][(w >> 8) & 0xff] ^ kTables[5][(w >> 16) & 0xff] ^ kTables[4][(w >> 24) & 0xff] ^
-        kTables[3][(w >> 32) & 0xff] ^ kTables[2][(w >> 40) & 0xff] ^ kTables[1][(w >> 48) & 0xff] ^ kTables[0][w >> 56];
+    c = kTables[7][w & 0xff] ^ kTables[6][(w >> 8) & 0xff] ^ kTables[5][(w >> 16) & 0xff] ^
+        kTables[4][(w >> 24) & 0xff] ^ kTables[3][(w >> 32) & 0xff] ^ kTables[2][(w >> 40) & 0xff] ^
+        kTables[1][(w >> 48) & 0xff] ^ kTables[0][w >> 56];
   }
   for (; n > 0; --n, ++p) c = (c >> 8) ^ kTables[0][(c ^ static_cast<std::uint32_t>(*p)) & 0xffU];
   return ~c;

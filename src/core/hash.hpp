@@ -7,7 +7,8 @@
 
 namespace weightscope {
 
-/// One output of the splitmix64 generator for the state `x` (Steele, Lea and Flood 2014); a good 64-bit mixer.
+/// One output of the splitmix64 generator for the state `x` (Steele, Lea and Flood 2014); a good 64-bit
+/// mixer.
 constexpr std::uint64_t splitmix64(std::uint64_t x) {
   x += 0x9e3779b97f4a7c15ULL;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;

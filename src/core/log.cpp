@@ -5,7 +5,8 @@
 
 #include <sstream>
 
-// spdlog is seen in this file only: its fmt and the one that LibTorch's headers bring do not compile together.
+// spdlog is seen in this file only: its fmt and the one that LibTorch's headers bring do not compile
+// together.
 namespace weightscope {
 namespace {
 

@@ -3,7 +3,8 @@
 
 namespace weightscope {
 
-/// Lines on stderr, "weightscope: " first. Only the rank that speaks for the job calls log_info and log_warning.
+/// Lines on stderr, "weightscope: " first. Only the rank that speaks for the job calls log_info and
+/// log_warning.
 enum class LogLevel { quiet, info, debug };
 
 void set_log_level(LogLevel level);

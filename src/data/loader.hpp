@@ -14,7 +14,8 @@ struct Batch {
   std::vector<std::int64_t> tokens, targets;
 };
 
-/// Which rows of the global batch this rank reads. Rows of a rank are contiguous: rank r has [r·B/P, (r+1)·B/P).
+/// Which rows of the global batch this rank reads. Rows of a rank are contiguous: rank r has [r·B/P,
+/// (r+1)·B/P).
 struct BatchLayout {
   std::int64_t global_batch = 1, block = 1;
   int rank = 0, world = 1;
@@ -37,6 +38,7 @@ class Loader {
 };
 
 /// Fills rows `first_sample` … of a batch, without a thread (evaluation, tests).
-void read_rows(const TokenFile& file, const Sampler& sampler, std::uint64_t first_sample, std::int64_t rows, std::int64_t block, Batch& out);
+void read_rows(const TokenFile& file, const Sampler& sampler, std::uint64_t first_sample, std::int64_t rows,
+               std::int64_t block, Batch& out);
 
 }  // namespace weightscope

@@ -6,8 +6,9 @@
 
 namespace weightscope {
 
-/// A memory-mapped file of uint16 tokens: llm.c's format (256 × int32 header, magic 20240520, version 1, token count) or
-/// a headerless one with meta.json beside it. Opening checks lengths; check_ids reads the file once.
+/// A memory-mapped file of uint16 tokens: llm.c's format (256 × int32 header, magic 20240520, version 1,
+/// token count) or a headerless one with meta.json beside it. Opening checks lengths; check_ids reads the
+/// file once.
 class TokenFile {
  public:
   /// Throws Error{data} naming the path: missing, truncated, wrong magic, odd size, no tokens.

@@ -11,12 +11,34 @@ namespace weightscope {
 
 /// Names of `init.scheme`; the row of the table with the same index says what each does.
 enum class InitScheme : std::uint8_t {
-  article, gpt2, normal, trunc_normal, xavier_normal, xavier_uniform, kaiming_normal, kaiming_uniform, lecun_normal, orthogonal,
-  small_init, wang_init, mitchell, depth_scaled, zero_proj, spectral
+  article,
+  gpt2,
+  normal,
+  trunc_normal,
+  xavier_normal,
+  xavier_uniform,
+  kaiming_normal,
+  kaiming_uniform,
+  lecun_normal,
+  orthogonal,
+  small_init,
+  wang_init,
+  mitchell,
+  depth_scaled,
+  zero_proj,
+  spectral
 };
 
 /// What a parameter is, as far as initialization cares.
-enum class ParameterKind : std::uint8_t { linear, residual_projection, embedding, position, head, bias, norm_weight };
+enum class ParameterKind : std::uint8_t {
+  linear,
+  residual_projection,
+  embedding,
+  position,
+  head,
+  bias,
+  norm_weight
+};
 
 /// Everything a scheme's formula may depend on.
 struct InitContext {
@@ -43,6 +65,7 @@ extern const std::array<Scheme, 16> kSchemes;
 const Scheme& scheme(InitScheme id);
 
 /// Element i of the tensor is a pure function of (stream, i); threads only share out the work.
-void fill(std::span<float> values, std::int64_t rows, std::int64_t columns, const Distribution& from, const Philox& stream);
+void fill(std::span<float> values, std::int64_t rows, std::int64_t columns, const Distribution& from,
+          const Philox& stream);
 
 }  // namespace weightscope

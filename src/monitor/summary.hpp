@@ -15,8 +15,8 @@ struct Summary {
   std::uint64_t finite() const { return count - nonfinite; }
 };
 
-/// Counts by the bits of the float32: sign, exponent from 2^-24 to 2^4, top 3 mantissa bits; one middle bin for
-/// (−2^-24, 2^-24), exact zeros included. Bin 0 is the most negative. `overflow`: finite with |x| >= 2^4.
+/// Counts by the bits of the float32: sign, exponent from 2^-24 to 2^4, top 3 mantissa bits; one middle bin
+/// for (−2^-24, 2^-24), exact zeros included. Bin 0 is the most negative. `overflow`: finite with |x| >= 2^4.
 struct Histogram {
   static constexpr int kSide = 224, kBins = 2 * kSide + 1;
   std::uint64_t overflow = 0;
@@ -28,8 +28,8 @@ struct Measurement {
   Histogram histogram;
 };
 
-/// Exact for counts; moments by Chan et al. 1979 / Pébay 2008 (SAND2008-6212). Order matters in the last bits only, so
-/// callers merge in a fixed order.
+/// Exact for counts; moments by Chan et al. 1979 / Pébay 2008 (SAND2008-6212). Order matters in the last bits
+/// only, so callers merge in a fixed order.
 void merge(Measurement& into, const Measurement& other);
 
 /// Edge i of the histogram (i = 0 … 449), increasing; exact powers-of-two arithmetic.

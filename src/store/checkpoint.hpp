@@ -17,7 +17,8 @@ struct CheckpointInfo {
   double tokens = 0, epoch = 0, wall_time = 0;
   int world_size = 1;
   std::string config_yaml;         ///< resolved
-  std::string config_fingerprint;  ///< of what must not change on resume (model, optimizer, data order, seed, precision)
+  std::string config_fingerprint;  ///< of what must not change on resume (model, optimizer, data order, seed,
+                                   ///< precision)
   std::string tokenizer;           ///< meta.json of the training data as text, or ""
 };
 
@@ -28,13 +29,15 @@ struct Checkpoint {
   std::optional<Safetensors> optimizer;  ///< "exp_avg.NAME" and "exp_avg_sq.NAME"; absent in imported models
 };
 
-/// RUN/checkpoints/step-00000600/{model,optimizer}.safetensors, manifest.json: written to a temporary directory, every
-/// file fsynced and read back against its CRC, then renamed; LATEST updated last. Returns the directory. Error{output}.
-std::filesystem::path write_checkpoint(const std::filesystem::path& run, const CheckpointInfo& info, std::span<const TensorRef> model,
+/// RUN/checkpoints/step-00000600/{model,optimizer}.safetensors, manifest.json: written to a temporary
+/// directory, every file fsynced and read back against its CRC, then renamed; LATEST updated last. Returns
+/// the directory. Error{output}.
+std::filesystem::path write_checkpoint(const std::filesystem::path& run, const CheckpointInfo& info,
+                                       std::span<const TensorRef> model,
                                        std::span<const TensorRef> optimizer);
 /// The same layout at `directory` itself (`weightscope import -o`); optimizer may be empty.
-void write_checkpoint_at(const std::filesystem::path& directory, const CheckpointInfo& info, std::span<const TensorRef> model,
-                         std::span<const TensorRef> optimizer);
+void write_checkpoint_at(const std::filesystem::path& directory, const CheckpointInfo& info,
+                         std::span<const TensorRef> model, std::span<const TensorRef> optimizer);
 
 /// Opens and verifies sizes and CRCs. Error{input} naming the file that is damaged or missing.
 Checkpoint open_checkpoint(const std::filesystem::path& directory);

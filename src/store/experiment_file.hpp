@@ -45,17 +45,20 @@ struct ExperimentHeader {
   std::vector<InitRow> init;
 };
 
-/// The experiment file of a run directory: experiment.h5 (sealed, complete at every moment) and tail/STEP.h5 (one
-/// snapshot each, with the train, eval and alarm rows since the one before). Protocol: docs/file-format.md. Rank 0 only,
-/// one thread at a time. Every HDF5 call is checked: Error{output} naming the file.
+/// The experiment file of a run directory: experiment.h5 (sealed, complete at every moment) and tail/STEP.h5
+/// (one snapshot each, with the train, eval and alarm rows since the one before). Protocol:
+/// docs/file-format.md. Rank 0 only, one thread at a time. Every HDF5 call is checked: Error{output} naming
+/// the file.
 class ExperimentFile {
  public:
   /// A new file. Error{output} if experiment.h5 exists.
   static ExperimentFile create(const std::filesystem::path& run, const ExperimentHeader& header);
-  /// Continues at `step` (the checkpoint's): snapshots with snapshot_step > step and train rows with step >= `step` are set
-  /// aside; when append() brings them again they are compared bit for bit (all but wall_time, tokens_per_second and
-  /// step_seconds) and differences() names the first that differs. Error{input} if the file is not this run's.
-  static ExperimentFile resume(const std::filesystem::path& run, const ExperimentHeader& header, std::int64_t step);
+  /// Continues at `step` (the checkpoint's): snapshots with snapshot_step > step and train rows with step >=
+  /// `step` are set aside; when append() brings them again they are compared bit for bit (all but wall_time,
+  /// tokens_per_second and step_seconds) and differences() names the first that differs. Error{input} if the
+  /// file is not this run's.
+  static ExperimentFile resume(const std::filesystem::path& run, const ExperimentHeader& header,
+                               std::int64_t step);
   ExperimentFile(ExperimentFile&&) noexcept;
   ~ExperimentFile();
 
@@ -65,7 +68,8 @@ class ExperimentFile {
   void begin_segment(const SegmentRow& row);
   /// Writes tail/STEP.h5 with the rows added since the last append.
   void append(const Snapshot& snapshot);
-  /// Folds the tail into experiment.h5 (copy, append, close, verify, fsync, rename). Also called by append every 64 snapshots.
+  /// Folds the tail into experiment.h5 (copy, append, close, verify, fsync, rename). Also called by append
+  /// every 64 snapshots.
   void seal();
   /// Seals with the rows still pending and the final status: finished, stopped or failed.
   void close(const std::string& status, std::int64_t end_step, double seconds);
@@ -79,7 +83,8 @@ class ExperimentFile {
   std::unique_ptr<Impl> impl_;
 };
 
-/// What `weightscope inspect` prints: sealed file and tail together. `path`: experiment.h5 or a run directory.
+/// What `weightscope inspect` prints: sealed file and tail together. `path`: experiment.h5 or a run
+/// directory.
 struct ExperimentFacts {
   std::string uuid, name, status, config_yaml, version, created;
   std::vector<std::int64_t> steps;  ///< snapshot steps

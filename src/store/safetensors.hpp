@@ -23,11 +23,13 @@ struct TensorRef {
   std::size_t bytes() const { return static_cast<std::size_t>(numel()) * size_of(dtype); }
 };
 
-/// Writes the safetensors format (8-byte length, JSON header, data), 64-byte aligned data, atomically and durably.
-void write_safetensors(const std::filesystem::path& path, std::span<const TensorRef> tensors, const std::map<std::string, std::string>& metadata);
+/// Writes the safetensors format (8-byte length, JSON header, data), 64-byte aligned data, atomically and
+/// durably.
+void write_safetensors(const std::filesystem::path& path, std::span<const TensorRef> tensors,
+                       const std::map<std::string, std::string>& metadata);
 
-/// A memory-mapped safetensors file. Everything is checked before use: header length, JSON, dtypes, shapes against byte
-/// ranges, ranges inside the file and disjoint. Error{input} naming the path.
+/// A memory-mapped safetensors file. Everything is checked before use: header length, JSON, dtypes, shapes
+/// against byte ranges, ranges inside the file and disjoint. Error{input} naming the path.
 class Safetensors {
  public:
   static Safetensors open(const std::filesystem::path& path);

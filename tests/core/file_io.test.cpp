@@ -6,7 +6,8 @@
 namespace weightscope {
 
 TEST(WriteFileAtomically, ReplacesTheFileAndLeavesNoTemporary) {
-  const auto folder = std::filesystem::temp_directory_path() / ("weightscope-file-io-" + std::to_string(::getpid()));
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("weightscope-file-io-" + std::to_string(::getpid()));
   make_directories(folder);
   write_file_atomically(folder / "a", std::string("one"));
   write_file_atomically(folder / "a", std::string("two"));

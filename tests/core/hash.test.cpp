@@ -4,14 +4,17 @@
 
 namespace weightscope {
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 TEST(Crc32c, MatchesThePublishedCheckValue) { EXPECT_EQ(crc32c(bytes_of("123456789")), 0xe3069283U); }
 
 TEST(Crc32c, ContinuesFromAnEarlierValue) {
   const std::string_view text = "the quick brown fox jumps over the lazy dog";
   for (std::size_t cut = 0; cut <= text.size(); ++cut)
-    EXPECT_EQ(crc32c(bytes_of(text.substr(cut)), crc32c(bytes_of(text.substr(0, cut)))), crc32c(bytes_of(text)));
+    EXPECT_EQ(crc32c(bytes_of(text.substr(cut)), crc32c(bytes_of(text.substr(0, cut)))),
+              crc32c(bytes_of(text)));
 }
 
 TEST(Splitmix64, MatchesTheReferenceSequence) {
