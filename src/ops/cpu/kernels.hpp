@@ -1,0 +1,51 @@
+#pragma once
+// The table of CPU kernels: raw pointers, row-major, no LibTorch. cpu/kernels_ISA.cpp compiles
+// cpu/kernels.inl once for each instruction set; kernels() picks the best that this machine has.
+#include <cstdint>
+
+namespace weightscope::cpu {
+
+using Index = std::int64_t;
+struct bf16 {
+  std::uint16_t bits;
+};
+
+/// Kernels whose activations are T (float or bf16). Null pointers stand for absent operands.
+template <class T>
+struct Typed {
+  void (*residual_layer_norm)(const float* residual, const T* branch, float* s, const float* w,
+                              const float* b, T* y, float* mean, float* rstd, Index R, Index C);
+  void (*layer_norm_backward)(const T* dy, const float* s, const float* mean, const float* rstd,
+                              const float* w, float* ds, bool onto, T* ds_work, float* dw, float* db,
+                              bool add, Index R, Index C);
+  void (*gelu)(const T* x, T* y, Index n, bool erf);
+  void (*gelu_backward)(const T* x, T* dy, float* db, bool erf, bool add, Index R, Index N);
+  void (*column_sum)(const T* x, float* out, bool add, Index R, Index N);
+  void (*add_to)(const T* x, float* out, bool add, Index n);
+  double (*cross_entropy)(T* logits, const Index* targets, float dscale, Index R, Index V, Index stride);
+  void (*dropout)(T* x, float p, std::uint64_t key, Index first_row, Index R, Index C);
+};
+
+struct AdamWScalars {
+  float keep, step_size, beta1, beta2, eps, inverse_root2, grad_scale;
+};
+
+struct Kernels {
+  const char* isa;
+  Typed<float> f32;
+  Typed<bf16> b16;
+  void (*embedding)(const Index* tokens, const float* wte, const float* wpe, float* x, Index R, Index T,
+                    Index C);
+  void (*embedding_backward)(const float* dx, const Index* tokens, float* dwte, float* dwpe, bool add,
+                             Index R, Index T, Index C, Index positions);
+  double (*sum_of_squares)(const float* x, Index n);
+  double (*adamw)(float* w, const float* g, float* m, float* v, bf16* copy, Index n, const AdamWScalars& h,
+                  bool measure);
+};
+
+const Kernels& kernels();          ///< the best for this machine
+const Kernels& kernels_generic();  ///< x86-64 baseline
+const Kernels& kernels_avx2();
+const Kernels& kernels_avx512();
+
+}  // namespace weightscope::cpu

@@ -1,0 +1,56 @@
+#include "ops/ops.hpp"
+#include "ops/typed.hpp"
+
+namespace weightscope::ops {
+
+void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN) {
+  if (b_N.defined())
+    at::addmm_out(y_RN, b_N, x_RK, w_NK.t());
+  else
+    at::mm_out(y_RN, x_RK, w_NK.t());
+}
+
+void linear_backward_input(const at::Tensor& dy_RN, const at::Tensor& w_NK, at::Tensor& dx_RK) {
+  at::mm_out(dx_RK, dy_RN, w_NK);
+}
+
+void linear_backward_weight(const at::Tensor& dy_RN, const at::Tensor& x_RK, at::Tensor dw_NK, Write write,
+                            at::Tensor& scratch) {
+  if (dy_RN.scalar_type() == dw_NK.scalar_type()) {
+    if (write == Write::add)
+      at::addmm_out(dw_NK, dw_NK, dy_RN.t(), x_RK);
+    else
+      at::mm_out(dw_NK, dy_RN.t(), x_RK);
+    return;
+  }
+  // bf16: the product of a chunk of output rows lands in scratch and goes to the fp32 gradient while it is in
+  // the cache.
+  const std::int64_t N = dy_RN.size(1), K = x_RK.size(1),
+                     rows = std::min(N, std::max<std::int64_t>(1, scratch.numel() / K));
+  for (std::int64_t from = 0; from < N; from += rows) {
+    const std::int64_t count = std::min(rows, N - from);
+    auto chunk = scratch.narrow(0, 0, count * K).view({count, K});
+    auto out = dw_NK.narrow(0, from, count);
+    at::mm_out(chunk, dy_RN.narrow(1, from, count).t(), x_RK);
+    if (has_kernel(chunk) && out.is_contiguous())
+      cpu::kernels().b16.add_to(pointer<cpu::bf16>(chunk), pointer<float>(out), write == Write::add,
+                                count * K);
+    else
+      write_to(out, chunk, write == Write::add);
+  }
+}
+
+void bias_backward(const at::Tensor& dy_RN, at::Tensor db_N, Write write) {
+  if (!has_kernel(dy_RN)) return reference::bias_backward(dy_RN, std::move(db_N), write);
+  with_kernels(dy_RN, [&](const auto& k, auto* null) {
+    using T = std::remove_pointer_t<decltype(null)>;
+    k.column_sum(pointer<T>(dy_RN), pointer<float>(db_N), write == Write::add, dy_RN.size(0), dy_RN.size(1));
+  });
+}
+
+namespace reference {
+void bias_backward(const at::Tensor& dy_RN, at::Tensor db_N, Write write) {
+  write_to(std::move(db_N), dy_RN.sum(at::IntArrayRef{0}, false, db_N.scalar_type()), write == Write::add);
+}
+}  // namespace reference
+}  // namespace weightscope::ops

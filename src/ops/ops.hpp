@@ -1,0 +1,114 @@
+#pragma once
+// The operators of one GPT training step, forward and backward, as plain functions on preallocated tensors.
+//
+// Shapes: B batch rows, T tokens, R = B·T, C width, H heads, D = C / H, V vocabulary (padded to Vp), K, N
+// in/out features. Every operator exists three times: a fused CPU kernel (ops/cpu, f32 and bf16), the same
+// call on CUDA tensors, and a plain LibTorch version in ops::reference that the others are tested against.
+// The reference also serves every case that has no kernel yet: float64, CUDA, attention with dropout.
+//
+// "work" tensors are f32, bf16 or f64 (activations and the weights that GEMMs read); "full" tensors are f32,
+// or f64 when work is f64 (residual stream, statistics, gradients, master weights).
+#include <ATen/core/Tensor.h>
+
+#include "core/philox.hpp"
+
+namespace weightscope::ops {
+
+/// Whether a gradient replaces what its destination held (first micro-batch) or is added to it.
+enum class Write { assign, add };
+enum class Gelu { tanh, erf };
+
+/// y_RN = x_RK · w_NKᵀ + b_N; b may be undefined. All work.
+void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN);
+/// dx_RK = dy_RN · w_NK. All work.
+void linear_backward_input(const at::Tensor& dy_RN, const at::Tensor& w_NK, at::Tensor& dx_RK);
+/// dw_NK (full) = or += dy_RNᵀ · x_RK. bf16 products pass through `scratch` (work, any size >= K) in chunks
+/// of rows.
+void linear_backward_weight(const at::Tensor& dy_RN, const at::Tensor& x_RK, at::Tensor dw_NK, Write write,
+                            at::Tensor& scratch);
+/// db_N (full) = or += column sums of dy_RN.
+void bias_backward(const at::Tensor& dy_RN, at::Tensor db_N, Write write);
+
+/// s_RC = residual_RC + branch_RC (s may be residual itself; without branch s = residual, nothing is
+/// written), y_RC = LayerNorm(s; w, b) as work; mean_R, rstd_R kept for backward. eps = 1e-5. b may be
+/// undefined.
+void residual_layer_norm(const at::Tensor& residual_RC, const at::Tensor& branch_RC, at::Tensor& s_RC,
+                         const at::Tensor& w_C, const at::Tensor& b_C, at::Tensor& y_RC, at::Tensor& mean_R,
+                         at::Tensor& rstd_R);
+/// ds_RC (full) = or += the gradient of LayerNorm's input (`onto` tells which); db16_RC (work) = ds as the
+/// next GEMM reads it, skipped when it is ds itself. dw_C, db_C (full, db may be undefined) = or +=.
+void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const at::Tensor& mean_R,
+                         const at::Tensor& rstd_R, const at::Tensor& w_C, at::Tensor& ds_RC, Write onto,
+                         at::Tensor& ds_work_RC, at::Tensor dw_C, at::Tensor db_C, Write write);
+
+/// y = GELU(x), Hendrycks & Gimpel 2016: erf, or the tanh approximation of GPT-2.
+void gelu(const at::Tensor& x_RN, at::Tensor& y_RN, Gelu kind);
+/// dy_RN becomes dx_RN = dy · GELU'(x); db_N (full, may be undefined) = or += its column sums.
+void gelu_backward(const at::Tensor& x_RN, at::Tensor& dy_RN, at::Tensor db_N, Gelu kind, Write write);
+
+/// Causal attention, softmax(q·kᵀ/√D + mask)·v per head, over the fused projection: qkv [B·T, 3C], out [B·T,
+/// C]. lse [B, H, T] (full) is kept for backward. `dropout` drops attention weights with masks from `stream`;
+/// element (row, h, i, j) of the mask depends on first_row + row, so the masks do not depend on how rows are
+/// split over ranks.
+struct Attention {
+  std::int64_t batch = 1, heads = 1;
+  double dropout = 0;
+  Philox stream{0};
+  std::int64_t first_row = 0;
+};
+void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& shape);
+/// dqkv [B·T, 3C] from dout [B·T, C] and what forward read and wrote.
+void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
+                        const at::Tensor& lse, at::Tensor& dqkv, const Attention& shape);
+
+/// loss_sum[0] (f64) += Σ over rows of −log softmax(logits)[target], the softmax over the first `vocab`
+/// columns of logits [R, Vp]. With dscale != 0 logits become their gradient: (softmax − onehot) · dscale,
+/// zero beyond vocab.
+void cross_entropy(at::Tensor& logits, const at::Tensor& targets_R, std::int64_t vocab, double dscale,
+                   at::Tensor& loss_sum);
+
+/// x_RC (full) = wte[token] + wpe[position]; wte, wpe full. R = B·T, positions restart every T rows.
+void embedding(const at::Tensor& tokens_R, const at::Tensor& wte, const at::Tensor& wpe, std::int64_t T,
+               at::Tensor& x_RC);
+/// Deterministic scatter: dwte (full) += per token; dwpe (full) = or += per position, rows beyond T zero on
+/// assign.
+void embedding_backward(const at::Tensor& dx_RC, const at::Tensor& tokens_R, std::int64_t T, at::Tensor dwte,
+                        at::Tensor dwpe, Write write);
+
+/// x_RC *= mask / (1 − p) in place; element (r, c) of the mask is a pure function of (stream, first_row + r,
+/// c). The backward pass is the same call on the gradient.
+void dropout(at::Tensor& x_RC, double p, const Philox& stream, std::int64_t first_row);
+
+/// Σ x² in double, in fixed blocks of 16384 elements: the same bits for any number of threads. Returns a [1]
+/// f64 tensor.
+at::Tensor sum_of_squares(const at::Tensor& x);
+
+/// One AdamW update (Loshchilov & Hutter 2019) of n elements; g is scaled by grad_scale first. work_copy may
+/// be undefined.
+struct AdamW {
+  double lr = 0, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0, grad_scale = 1;
+  std::int64_t step = 1;  ///< 1 for the first update: bias correction
+};
+/// With delta2 defined ([1] f64), adds Σ (Δw)² to it.
+void adamw(at::Tensor w, const at::Tensor& g, at::Tensor m, at::Tensor v, at::Tensor work_copy,
+           const AdamW& h, at::Tensor delta2);
+
+namespace reference {
+void residual_layer_norm(const at::Tensor&, const at::Tensor&, at::Tensor&, const at::Tensor&,
+                         const at::Tensor&, at::Tensor&, at::Tensor&, at::Tensor&);
+void layer_norm_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                         const at::Tensor&, at::Tensor&, Write, at::Tensor&, at::Tensor, at::Tensor, Write);
+void bias_backward(const at::Tensor&, at::Tensor, Write);
+void gelu(const at::Tensor&, at::Tensor&, Gelu);
+void gelu_backward(const at::Tensor&, at::Tensor&, at::Tensor, Gelu, Write);
+void attention(const at::Tensor&, at::Tensor&, at::Tensor&, const Attention&);
+void attention_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                        at::Tensor&, const Attention&);
+void cross_entropy(at::Tensor&, const at::Tensor&, std::int64_t, double, at::Tensor&);
+void embedding(const at::Tensor&, const at::Tensor&, const at::Tensor&, std::int64_t, at::Tensor&);
+void embedding_backward(const at::Tensor&, const at::Tensor&, std::int64_t, at::Tensor, at::Tensor, Write);
+void dropout(at::Tensor&, double, const Philox&, std::int64_t);
+at::Tensor sum_of_squares(const at::Tensor&);
+void adamw(at::Tensor, const at::Tensor&, at::Tensor, at::Tensor, at::Tensor, const AdamW&, at::Tensor);
+}  // namespace reference
+}  // namespace weightscope::ops

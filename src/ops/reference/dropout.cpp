@@ -1,0 +1,23 @@
+#include "ops/ops.hpp"
+#include "ops/typed.hpp"
+
+namespace weightscope::ops::reference {
+
+void dropout(at::Tensor& x_RC, double p, const Philox& stream, std::int64_t first_row) {
+  const std::int64_t R = x_RC.size(0), C = x_RC.size(1);
+  auto mask = at::empty({R, C}, at::kDouble);
+  auto* out = mask.data_ptr<double>();
+  const double threshold = static_cast<double>(
+      static_cast<std::uint64_t>(static_cast<double>(static_cast<float>(p)) * 4294967296.0));
+  const double keep = static_cast<double>(1.0F / (1.0F - static_cast<float>(p)));
+  for (std::int64_t r = 0; r < R; ++r)
+    for (std::int64_t i = 0; i < C; ++i) {
+      const auto word =
+          stream.block(static_cast<std::uint64_t>(i / 4),
+                       static_cast<std::uint64_t>(first_row + r))[static_cast<std::size_t>(i % 4)];
+      out[r * C + i] = word < threshold ? 0.0 : keep;
+    }
+  x_RC.mul_(mask.to(x_RC.options()));
+}
+
+}  // namespace weightscope::ops::reference
