@@ -5,7 +5,8 @@
 namespace weightscope {
 
 enum class DType : std::uint8_t { f32, bf16, f64, i64, u16 };
-enum class Place : std::uint8_t { host, cuda };
+/// meta: shapes without memory, for planning.
+enum class Place : std::uint8_t { host, cuda, meta };
 
 constexpr std::size_t size_of(DType type) {
   switch (type) {

@@ -1,0 +1,46 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "model/param_store.hpp"
+
+namespace weightscope {
+
+/// What backward needs of one block. R = B·T rows. full: f32 (f64 in tests); work: the GEMM type.
+struct BlockActivations {
+  at::Tensor input_RC;                        ///< full: residual stream entering the block
+  at::Tensor ln_1_RC, mean_1_R, rstd_1_R;     ///< work; full
+  at::Tensor qkv_R3C, attention_RC, lse_BHT;  ///< work; lse full
+  at::Tensor middle_RC;                       ///< full: residual stream between attention and MLP
+  at::Tensor ln_2_RC, mean_2_R, rstd_2_R;
+  at::Tensor hidden_R4C, gelu_R4C;  ///< work: before and after GELU
+};
+
+/// Every buffer of a forward and backward pass over at most B × T tokens, allocated once and reused by every
+/// step.
+struct Activations {
+  std::vector<BlockActivations> blocks;  ///< one per layer; with recompute they share everything but input_RC
+  at::Tensor output_RC, ln_f_RC, mean_f_R, rstd_f_R;
+  at::Tensor branch_RC;  ///< work: what a block's half adds to the residual stream
+  at::Tensor logits_RV;  ///< work: a chunk of rows, vocabulary padded
+  at::Tensor loss_sum;   ///< [1] f64
+  // Backward only:
+  at::Tensor d_residual_RC;  ///< full: gradient of the residual stream
+  at::Tensor d_branch_RC;    ///< work: the same as the next GEMM reads it; aliases d_residual_RC when it may
+  at::Tensor d_narrow_RC, d_wide_R4C;  ///< work
+  at::Tensor scratch;                  ///< work: chunks of bf16 weight gradients; empty otherwise
+};
+
+enum class Purpose { training, evaluation };
+
+Activations plan_activations(const ModelConfig& model, Types types, DevicePlace place, std::int64_t rows,
+                             Purpose purpose, bool recompute);
+
+/// The same buffers cut to `rows` rows and lse to [batch, H, T].
+Activations cut(const Activations& whole, std::int64_t batch, std::int64_t T);
+
+/// Rows of logits computed at a time: all of them, unless they would take more than 256 MiB.
+std::int64_t logit_rows(const ModelConfig& model, Types types, std::int64_t rows);
+
+}  // namespace weightscope

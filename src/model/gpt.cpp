@@ -1,0 +1,138 @@
+#include "model/gpt.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "core/error.hpp"
+
+// B batch, T tokens, R = B·T, C width, V vocabulary (padded), L layers.
+namespace weightscope {
+
+Gpt::Gpt(const ModelConfig& model, const ParamStore& store, std::int64_t rows, Purpose purpose,
+         bool recompute)
+    : model_(model),
+      store_(&store),
+      recompute_(recompute),
+      whole_(plan_activations(model, store.types(), store.place(), rows, purpose, recompute)) {
+  for (int l = 0; l < model.layers; ++l) {
+    const std::string h = "h." + std::to_string(l);
+    blocks_.push_back({norm_views(h + ".ln_1"), linear_views(h + ".attn.c_attn"),
+                       linear_views(h + ".attn.c_proj"), norm_views(h + ".ln_2"),
+                       linear_views(h + ".mlp.c_fc"), linear_views(h + ".mlp.c_proj")});
+  }
+  ln_f_ = norm_views("ln_f");
+  const auto &wte = store.find("wte.weight"), &wpe = store.find("wpe.weight"),
+             &head = model.tied ? wte : store.find("lm_head.weight");
+  wte_ = ParamStore::view(store.master(), wte), dwte_ = ParamStore::view(store.grad(), wte);
+  wpe_ = ParamStore::view(store.master(), wpe), dwpe_ = ParamStore::view(store.grad(), wpe);
+  head_ = ParamStore::padded_view(store.work(), head), dhead_ = ParamStore::padded_view(store.grad(), head);
+}
+
+Gpt::Linear Gpt::linear_views(const std::string& name) const {
+  const auto& w = store_->find(name + ".weight");
+  Linear views{ParamStore::view(store_->work(), w), {}, ParamStore::view(store_->grad(), w), {}};
+  if (model_.bias) {
+    const auto& b = store_->find(name + ".bias");
+    views.b = ParamStore::view(store_->work(), b), views.db = ParamStore::view(store_->grad(), b);
+  }
+  return views;
+}
+
+Gpt::Norm Gpt::norm_views(const std::string& name) const {
+  const auto& w = store_->find(name + ".weight");
+  Norm views{ParamStore::view(store_->master(), w), {}, ParamStore::view(store_->grad(), w), {}};
+  if (model_.bias) {
+    const auto& b = store_->find(name + ".bias");
+    views.b = ParamStore::view(store_->master(), b), views.db = ParamStore::view(store_->grad(), b);
+  }
+  return views;
+}
+
+Philox Gpt::stream(const MicroBatch& batch, const char* site, int layer) const {
+  return Philox(batch.dropout_seed, std::string("dropout.") + site + "." + std::to_string(layer));
+}
+
+void Gpt::drop(at::Tensor& x_RC, const MicroBatch& batch, const char* site, int layer) const {
+  if (batch.dropout && model_.dropout > 0)
+    ops::dropout(x_RC, model_.dropout, stream(batch, site, layer), batch.first_row * batch.T);
+}
+
+void Gpt::forward(const MicroBatch& batch) {
+  require(batch.T <= model_.block && batch.batch * batch.T <= whole_.output_RC.size(0), Fault::internal,
+          "micro-batch larger than planned");
+  if (batch.batch != batch_ || batch.T != T_) {
+    batch_ = batch.batch, T_ = batch.T;
+    now_ = cut(whole_, batch_, T_);
+  }
+  // The embedding lands where the first block reads its input; later blocks add the previous block's MLP on
+  // the way in.
+  at::Tensor residual_RC = now_.blocks[0].input_RC, none;
+  ops::embedding(batch.tokens_R, wte_, wpe_, T_, residual_RC);
+  drop(residual_RC, batch, "embedding", -1);
+  for (int l = 0; l < model_.layers; ++l) {
+    forward_attention(l, residual_RC, l == 0 ? none : now_.branch_RC, batch);
+    forward_mlp(l);
+    auto& b = now_.blocks[static_cast<std::size_t>(l)];
+    const auto& p = blocks_[static_cast<std::size_t>(l)];
+    ops::linear(b.gelu_R4C, p.mlp_proj.w, p.mlp_proj.b, now_.branch_RC);
+    drop(now_.branch_RC, batch, "mlp", l);
+    residual_RC = b.middle_RC;
+  }
+  ops::residual_layer_norm(residual_RC, now_.branch_RC, now_.output_RC, ln_f_.w, ln_f_.b, now_.ln_f_RC,
+                           now_.mean_f_R, now_.rstd_f_R);
+}
+
+void Gpt::head_logits(std::int64_t from, std::int64_t count, at::Tensor& logits) const {
+  ops::linear(now_.ln_f_RC.narrow(0, from, count), head_, at::Tensor(), logits);
+}
+
+at::Tensor Gpt::logits() const {
+  auto out = at::empty({now_.ln_f_RC.size(0), head_.size(0)}, head_.options());
+  head_logits(0, out.size(0), out);
+  return out.narrow(1, 0, model_.vocab);
+}
+
+void Gpt::evaluate(const MicroBatch& batch) {
+  const std::int64_t R = now_.ln_f_RC.size(0), step = now_.logits_RV.size(0);
+  for (std::int64_t from = 0; from < R; from += step) {
+    const std::int64_t count = std::min(step, R - from);
+    auto logits = now_.logits_RV.narrow(0, 0, count);
+    head_logits(from, count, logits);
+    ops::cross_entropy(logits, batch.targets_R.narrow(0, from, count), model_.vocab, 0.0, whole_.loss_sum);
+  }
+}
+
+void Gpt::backward_head(const MicroBatch& batch, double dscale, ops::Write write) {
+  const std::int64_t R = now_.ln_f_RC.size(0), step = now_.logits_RV.size(0);
+  for (std::int64_t from = 0; from < R; from += step) {
+    const std::int64_t count = std::min(step, R - from);
+    auto logits = now_.logits_RV.narrow(0, 0, count), d_ln_f = now_.d_narrow_RC.narrow(0, from, count);
+    head_logits(from, count, logits);
+    ops::cross_entropy(logits, batch.targets_R.narrow(0, from, count), model_.vocab, dscale, whole_.loss_sum);
+    ops::linear_backward_weight(logits, now_.ln_f_RC.narrow(0, from, count), dhead_,
+                                from == 0 ? write : ops::Write::add, now_.scratch);
+    ops::linear_backward_input(logits, head_, d_ln_f);
+  }
+  ops::layer_norm_backward(now_.d_narrow_RC, now_.output_RC, now_.mean_f_R, now_.rstd_f_R, ln_f_.w,
+                           now_.d_residual_RC, ops::Write::assign, now_.d_branch_RC, ln_f_.dw, ln_f_.db,
+                           write);
+}
+
+void Gpt::backward_embedding(const MicroBatch& batch, ops::Write write) {
+  // A tied dwte already holds the head's part; an untied one starts here.
+  if (!model_.tied && write == ops::Write::assign) dwte_.zero_();
+  drop(now_.d_residual_RC, batch, "embedding", -1);
+  ops::embedding_backward(now_.d_residual_RC, batch.tokens_R, T_, dwte_, dwpe_, write);
+}
+
+std::int64_t Gpt::final_offset(int layer) const {
+  if (layer < 0) return store_->size();
+  const int next = layer - 1;  // everything before the first parameter of the block that comes next
+  std::int64_t end = store_->size();
+  for (const auto& p : store_->parameters())
+    if (next >= 0 ? p.layer == next : p.name == "wpe.weight") end = std::min(end, p.offset);
+  return end;
+}
+
+}  // namespace weightscope

@@ -1,0 +1,90 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "model/activations.hpp"
+#include "model/param_store.hpp"
+#include "ops/ops.hpp"
+
+namespace weightscope {
+
+/// One micro-batch on the model's device. Tokens and targets: int64 [B·T], rows of a sample contiguous.
+struct MicroBatch {
+  at::Tensor tokens_R, targets_R;
+  std::int64_t batch = 1, T = 1;
+  std::int64_t first_row = 0;  ///< global index of the first sample: dropout masks follow samples, not ranks
+  std::uint64_t dropout_seed = 0;  ///< of (seed, step)
+  bool dropout = false;
+};
+
+/// GPT-2 (Radford et al. 2019): learned positions, pre-LayerNorm blocks, fused c_attn, GELU, tied or untied
+/// head. Forward and backward are written by hand over preallocated buffers: no autograd, nothing allocated
+/// in the steady state besides what LibTorch's attention needs.
+///
+/// A training micro-batch is: forward, backward_head, backward_block(L−1 … 0), backward_embedding. After each
+/// of the backward calls, the gradients of all parameters up to final_offset(…) of the flat buffer are final.
+class Gpt {
+ public:
+  /// At most `rows` tokens (B·T) a call, T <= model.block. Borrows the store, which must outlive it.
+  Gpt(const ModelConfig& model, const ParamStore& store, std::int64_t rows, Purpose purpose, bool recompute);
+
+  /// Embedding, all blocks, final LayerNorm.
+  void forward(const MicroBatch& batch);
+  /// Adds the summed negative log-likelihood of the forward pass to loss_sum().
+  void evaluate(const MicroBatch& batch);
+  /// The same, and starts backward: dscale is the weight of one token in the objective, 1 / tokens of the
+  /// global batch for a mean. Writes the gradients of the head and the final LayerNorm.
+  void backward_head(const MicroBatch& batch, double dscale, ops::Write write);
+  void backward_block(int layer, const MicroBatch& batch, ops::Write write);
+  void backward_embedding(const MicroBatch& batch, ops::Write write);
+
+  /// [B·T, V], of the last forward pass; allocates.
+  at::Tensor logits() const;
+  /// [1] f64 on the device: Σ −log p(target) since it was last zeroed.
+  const at::Tensor& loss_sum() const { return whole_.loss_sum; }
+
+  /// Elements of the flat gradient that are final after backward_head (layer = L), backward_block(layer),
+  /// backward_embedding (−1).
+  std::int64_t final_offset(int layer) const;
+  const ModelConfig& config() const { return model_; }
+
+ private:
+  struct Linear {
+    at::Tensor w, b, dw, db;  // work, work; full, full. b, db undefined without bias
+  };
+  struct Norm {
+    at::Tensor w, b, dw, db;  // full
+  };
+  struct Block {
+    Norm ln_1;
+    Linear c_attn, attn_proj;
+    Norm ln_2;
+    Linear c_fc, mlp_proj;
+  };
+  Linear linear_views(const std::string& name) const;
+  Norm norm_views(const std::string& name) const;
+  ops::Attention attention_shape(int layer, const MicroBatch& batch) const;
+  Philox stream(const MicroBatch& batch, const char* site, int layer) const;
+  void drop(at::Tensor& x_RC, const MicroBatch& batch, const char* site, int layer) const;
+  void forward_attention(int layer, const at::Tensor& residual_RC, const at::Tensor& branch_RC,
+                         const MicroBatch& batch);
+  void forward_mlp(int layer);
+  void backward_linear(const Linear& p, const at::Tensor& dy_RN, const at::Tensor& x_RK, at::Tensor& dx_RK,
+                       ops::Write write);
+  at::Tensor& branch_gradient(const MicroBatch& batch, const char* site, int layer);
+  void head_logits(std::int64_t from, std::int64_t count, at::Tensor& logits) const;
+
+  ModelConfig model_;
+  const ParamStore* store_;
+  bool recompute_;
+  Activations whole_, now_;
+  std::int64_t batch_ = 0, T_ = 0;
+  std::vector<Block> blocks_;
+  Norm ln_f_;
+  at::Tensor wte_, wpe_, dwte_, dwpe_;  // full
+  at::Tensor head_, dhead_;             // work [Vp, C]; full
+};
+
+}  // namespace weightscope

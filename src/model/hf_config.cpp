@@ -1,0 +1,66 @@
+#include <nlohmann/json.hpp>
+
+#include "core/error.hpp"
+#include "core/file_io.hpp"
+#include "model/weights_io.hpp"
+
+namespace weightscope {
+
+ModelConfig model_from_hf_config(const std::filesystem::path& file) {
+  const auto fail = [&](const std::string& why) { throw Error(Fault::input, file.string() + ": " + why); };
+  const auto json = nlohmann::json::parse(read_file(file, Fault::input), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) fail("is not a JSON object");
+  if (json.value("model_type", std::string("gpt2")) != "gpt2")
+    fail("model_type is not gpt2; only the GPT-2 architecture can be read");
+  const auto integer = [&](const char* key) {
+    if (!json.contains(key) || !json[key].is_number_integer())
+      fail(std::string(key) + " is missing or no integer");
+    const auto value = json[key].get<std::int64_t>();
+    if (value < 1 || value > (1 << 24)) fail(std::string(key) + " is out of range");
+    return static_cast<int>(value);
+  };
+  ModelConfig m;
+  m.layers = integer("n_layer"), m.heads = integer("n_head"), m.width = integer("n_embd");
+  m.block = integer("n_positions"), m.vocab = integer("vocab_size");
+  if (m.width % m.heads != 0) fail("n_head does not divide n_embd");
+  if (json.contains("n_inner") && !json["n_inner"].is_null()) {
+    const int inner = integer("n_inner");
+    if (inner % m.width != 0) fail("n_inner is not a multiple of n_embd");
+    m.mlp_ratio = inner / m.width;
+  }
+  const auto activation = json.value("activation_function", std::string("gelu_new"));
+  if (activation == "gelu")
+    m.activation = Activation::gelu;
+  else if (activation != "gelu_new" && activation != "gelu_pytorch_tanh")
+    fail("activation_function " + activation + " is not gelu or gelu_new");
+  if (json.value("scale_attn_by_inverse_layer_idx", false))
+    fail("scale_attn_by_inverse_layer_idx is not supported");
+  if (json.value("layer_norm_epsilon", 1e-5) != 1e-5) fail("layer_norm_epsilon is not 1e-5");
+  m.tied = json.value("tie_word_embeddings", true);
+  return m;
+}
+
+std::string hf_config_json(const ModelConfig& m) {
+  const nlohmann::ordered_json json{
+      {"architectures", {"GPT2LMHeadModel"}},
+      {"model_type", "gpt2"},
+      {"activation_function", m.activation == Activation::gelu ? "gelu" : "gelu_new"},
+      {"n_layer", m.layers},
+      {"n_head", m.heads},
+      {"n_embd", m.width},
+      {"n_positions", m.block},
+      {"n_ctx", m.block},
+      {"n_inner", m.mlp_ratio * m.width},
+      {"vocab_size", m.vocab},
+      {"layer_norm_epsilon", 1e-5},
+      {"attn_pdrop", m.dropout},
+      {"embd_pdrop", m.dropout},
+      {"resid_pdrop", m.dropout},
+      {"tie_word_embeddings", m.tied},
+      {"bos_token_id", nullptr},
+      {"eos_token_id", nullptr},
+      {"dtype", "float32"}};
+  return json.dump(2) + "\n";
+}
+
+}  // namespace weightscope

@@ -1,0 +1,85 @@
+#include "model/memory_plan.hpp"
+
+#include <ATen/ATen.h>
+
+#include <bit>
+#include <numeric>
+#include <set>
+
+#include "monitor/summary.hpp"
+
+namespace weightscope {
+namespace {
+
+std::int64_t bytes_of(const at::Tensor& t, std::set<const void*>& seen) {
+  if (!t.defined() || !seen.insert(t.unsafeGetTensorImpl()).second) return 0;
+  return t.numel() * static_cast<std::int64_t>(t.element_size());
+}
+
+/// Plans on the meta device: the same code that allocates, without the memory.
+std::int64_t activation_bytes(const ModelConfig& m, Types types, std::int64_t rows, bool recompute,
+                              std::int64_t& head) {
+  Activations a = plan_activations(m, types, DevicePlace{Place::meta, 0}, rows, Purpose::training, recompute);
+  std::set<const void*> seen;
+  head = bytes_of(a.logits_RV, seen);
+  std::int64_t sum = 0;
+  for (auto& b : a.blocks)
+    for (auto* t :
+         {&b.input_RC, &b.ln_1_RC, &b.mean_1_R, &b.rstd_1_R, &b.qkv_R3C, &b.attention_RC, &b.lse_BHT,
+          &b.middle_RC, &b.ln_2_RC, &b.mean_2_R, &b.rstd_2_R, &b.hidden_R4C, &b.gelu_R4C})
+      sum += bytes_of(*t, seen);
+  for (auto* t : {&a.output_RC, &a.ln_f_RC, &a.mean_f_R, &a.rstd_f_R, &a.branch_RC, &a.d_residual_RC,
+                  &a.d_branch_RC, &a.d_narrow_RC, &a.d_wide_R4C, &a.scratch})
+    sum += bytes_of(*t, seen);
+  return sum;
+}
+
+}  // namespace
+
+int tree_buffers(const RunConfig& c, int world) {
+  if (c.parallel.reduction != Reduction::reproducible) return 0;
+  const auto local = static_cast<std::uint64_t>(c.train.global_batch / (c.train.micro_batch * world));
+  return std::bit_width(local) - 1;
+}
+
+std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
+  const auto types = types_of(c.train.precision);
+  const auto table = parameter_table(c.model);
+  const std::int64_t n = flat_size(table, world), rows = c.train.micro_batch * c.model.block,
+                     C = c.model.width;
+  const std::int64_t element = static_cast<std::int64_t>(c10::elementSize(types.work));
+  std::int64_t head = 0;
+  const std::int64_t activations = activation_bytes(c.model, types, rows, c.train.recompute, head);
+  std::vector<PlannedBytes> plan{
+      {"weights, float32", 4 * n},
+      {"weights, bf16 copy", types.mixed() ? 2 * n : 0},
+      {"gradients", 4 * n},
+      {"AdamW moments", 8 * n / (c.parallel.zero == 1 ? world : 1)},
+      {"partial gradients of the fixed summation tree", 4 * n * tree_buffers(c, world)},
+      {"activations", activations},
+      {"logits", head},
+      {"attention workspace", 4 * rows * C * element},
+      {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block},
+      {"snapshots", 2 * snapshot_bytes(c)}};
+  std::erase_if(plan, [](const auto& line) { return line.bytes == 0; });
+  return plan;
+}
+
+std::int64_t total_bytes(const std::vector<PlannedBytes>& plan) {
+  return std::accumulate(plan.begin(), plan.end(), std::int64_t{0},
+                         [](auto sum, const auto& line) { return sum + line.bytes; });
+}
+
+std::int64_t checkpoint_bytes(const RunConfig& c) {
+  std::int64_t n = 0;
+  for (const auto& p : parameter_table(c.model)) n += p.numel();
+  return 12 * n;
+}
+
+std::int64_t snapshot_bytes(const RunConfig& c) {
+  const auto slices = static_cast<std::int64_t>(c.model.layers) * (7 + 3 * c.model.heads) +
+                      static_cast<std::int64_t>(parameter_table(c.model).size());
+  return slices * static_cast<std::int64_t>(sizeof(Measurement));
+}
+
+}  // namespace weightscope

@@ -1,0 +1,28 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/activations.hpp"
+
+namespace weightscope {
+
+/// One line of `weightscope check`: what takes memory on each rank.
+struct PlannedBytes {
+  std::string what;
+  std::int64_t bytes = 0;
+};
+
+/// Weights, gradients, optimizer moments (sharded by ZeRO), spare gradients of reproducible sums,
+/// activations, loss head, workspace of LibTorch's attention, batches, snapshots. The sum agrees with the
+/// measured peak within 10 % (tests/system).
+std::vector<PlannedBytes> plan_memory(const RunConfig& config, int world);
+std::int64_t total_bytes(const std::vector<PlannedBytes>& plan);
+/// Bytes of a checkpoint on disk, and of one snapshot in the experiment file before compression.
+std::int64_t checkpoint_bytes(const RunConfig& config);
+std::int64_t snapshot_bytes(const RunConfig& config);
+/// Spare flat gradients that the fixed summation tree needs: one per level of the tree over local
+/// micro-batches.
+int tree_buffers(const RunConfig& config, int world);
+
+}  // namespace weightscope

@@ -1,0 +1,35 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/run_config.hpp"
+
+namespace weightscope {
+
+/// One tensor of the model. Names are GPT-2's; Linear weights are [out, in].
+struct Parameter {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  ParameterKind kind = ParameterKind::linear;
+  int layer = -1;            ///< -1 outside the blocks
+  std::int64_t offset = 0;   ///< first element in the flat buffers
+  std::int64_t storage = 0;  ///< elements reserved there: numel, or more where rows are padded
+  std::int64_t numel() const;
+  std::int64_t rows() const { return shape[0]; }
+  std::int64_t columns() const { return shape.size() > 1 ? shape[1] : 1; }
+  bool decays() const { return shape.size() > 1; }  ///< weight decay acts on matrices only
+};
+
+/// All tensors in the order of GPT-2's named_parameters(): wte, wpe, h.0 …, ln_f, lm_head (when untied).
+/// Offsets place them in the order in which backward finishes them (ln_f and the head first, the last block
+/// before the first, wte at the end), so that finished gradients are always a prefix; each starts at a
+/// multiple of 64 elements. Vocabulary rows are padded to 128.
+std::vector<Parameter> parameter_table(const ModelConfig& model);
+
+/// Elements of a flat buffer that holds the table, rounded up to a multiple of lcm(world, 128).
+std::int64_t flat_size(const std::vector<Parameter>& table, int world);
+
+inline std::int64_t padded_vocab(std::int64_t vocab) { return (vocab + 127) / 128 * 128; }
+
+}  // namespace weightscope

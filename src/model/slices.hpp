@@ -1,0 +1,19 @@
+#pragma once
+#include <vector>
+
+#include "core/weight_slice.hpp"
+#include "model/param_store.hpp"
+#include "store/safetensors.hpp"
+
+namespace weightscope {
+
+/// Every parameter exactly once as the monitor follows it: c_attn.weight by head of q, k and v ([3C, C]: head
+/// h of q is rows [h·D, (h+1)·D)), everything else whole. `initial` (may be null): the weights of step 0, for
+/// displacement.
+std::vector<WeightSlice> weight_slices(const ParamStore& store, const ModelConfig& model,
+                                       const Safetensors* initial);
+
+/// One slice per parameter, in table order.
+std::vector<WeightSlice> whole_parameters(const ParamStore& store);
+
+}  // namespace weightscope

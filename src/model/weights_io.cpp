@@ -1,0 +1,117 @@
+#include "model/weights_io.hpp"
+
+#include <ATen/ATen.h>
+
+#include "config/config.hpp"
+#include "core/error.hpp"
+#include "core/file_io.hpp"
+
+namespace weightscope {
+namespace {
+
+at::Tensor tensor_of(const TensorRef& ref, const std::filesystem::path& file) {
+  at::ScalarType type{};
+  switch (ref.dtype) {
+    case DType::f32:
+      type = at::kFloat;
+      break;
+    case DType::f64:
+      type = at::kDouble;
+      break;
+    case DType::bf16:
+      type = at::kBFloat16;
+      break;
+    default:
+      throw Error(Fault::input, file.string() + ": " + ref.name + " has a dtype that is no weight");
+  }
+  return at::from_blob(const_cast<void*>(ref.data), ref.shape, at::TensorOptions().dtype(type));
+}
+
+bool is_conv1d(const Parameter& p) { return p.layer >= 0 && p.shape.size() == 2; }
+
+const TensorRef* find_hf(const Safetensors& file, const std::string& name) {
+  const auto* plain = file.find(name);
+  return plain != nullptr ? plain : file.find("transformer." + name);
+}
+
+void load_hf(const Safetensors& file, const ParamStore& store) {
+  for (const auto& p : store.parameters()) {
+    const auto* ref = find_hf(file, p.name);
+    require(ref != nullptr, Fault::input, file.path().string() + ": no tensor " + p.name);
+    auto source = tensor_of(*ref, file.path());
+    if (is_conv1d(p)) source = source.dim() == 2 ? source.t() : source;
+    require(source.sizes() == at::IntArrayRef(p.shape), Fault::input,
+            file.path().string() + ": " + p.name + " does not have the shape that config.json asks for");
+    ParamStore::view(store.master(), p).copy_(source);
+  }
+}
+
+}  // namespace
+
+NamedTensors named_tensors(const ParamStore& store, const at::Tensor& flat, const std::string& prefix) {
+  NamedTensors out;
+  for (const auto& p : store.parameters()) {
+    out.copies.push_back(ParamStore::view(flat, p).cpu());
+    out.refs.push_back({prefix + p.name, DType::f32, p.shape, out.copies.back().data_ptr()});
+  }
+  return out;
+}
+
+void load_flat(const Safetensors& file, const std::string& prefix, const ParamStore& store,
+               const at::Tensor& flat) {
+  for (const auto& p : store.parameters()) {
+    const auto* ref = file.find(prefix + p.name);
+    require(ref != nullptr && ref->shape == p.shape && ref->dtype == DType::f32, Fault::input,
+            file.path().string() + ": " + prefix + p.name +
+                " is missing or has another shape (the configuration describes another model)");
+    ParamStore::view(flat, p).copy_(tensor_of(*ref, file.path()));
+  }
+}
+
+std::filesystem::path resolve_checkpoint(const std::filesystem::path& path) {
+  if (std::filesystem::exists(path / "manifest.json")) return path;
+  const auto steps = checkpoint_steps(path);
+  return steps.empty() ? std::filesystem::path() : checkpoint_directory(path, steps.back());
+}
+
+void load_model(const std::filesystem::path& path, const ParamStore& store) {
+  require(std::filesystem::exists(path), Fault::input,
+          path.string() + " does not exist (a checkpoint, a run or a Hugging Face directory was expected)");
+  const auto checkpoint = resolve_checkpoint(path);
+  if (!checkpoint.empty())
+    load_flat(open_checkpoint(checkpoint).model, "", store, store.master());
+  else
+    load_hf(Safetensors::open(path / "model.safetensors"), store);
+  store.refresh_work();
+}
+
+ModelConfig model_of(const std::filesystem::path& path) {
+  require(std::filesystem::exists(path), Fault::input,
+          path.string() + " does not exist (a checkpoint, a run or a Hugging Face directory was expected)");
+  const auto checkpoint = resolve_checkpoint(path);
+  if (checkpoint.empty()) return model_from_hf_config(path / "config.json");
+  const auto manifest = open_checkpoint(checkpoint).info;
+  return parse_config(manifest.config_yaml, (checkpoint / "manifest.json").string()).model;
+}
+
+void export_hf(const std::filesystem::path& directory, const ParamStore& store, const ModelConfig& model) {
+  make_directories(directory);
+  std::vector<TensorRef> refs;
+  std::vector<at::Tensor> keep;
+  const auto add = [&](const std::string& name, at::Tensor value) {
+    keep.push_back(std::move(value));
+    refs.push_back({name, DType::f32, keep.back().sizes().vec(), keep.back().data_ptr()});
+  };
+  for (const auto& p : store.parameters()) {
+    const auto value = ParamStore::view(store.master(), p).cpu();
+    add(p.name == "lm_head.weight" ? p.name : "transformer." + p.name,
+        is_conv1d(p) ? value.t().contiguous() : value);
+    // GPT-2 has biases everywhere: a model without them is one whose biases are zero.
+    if (!model.bias && p.name.ends_with(".weight") && (p.layer >= 0 || p.name == "ln_f.weight"))
+      add("transformer." + p.name.substr(0, p.name.size() - 6) + "bias", at::zeros({p.rows()}, at::kFloat));
+  }
+  write_safetensors(directory / "model.safetensors", refs, {{"format", "pt"}});
+  write_file_atomically(directory / "config.json", hf_config_json(model));
+}
+
+}  // namespace weightscope

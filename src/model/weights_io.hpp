@@ -1,0 +1,45 @@
+#pragma once
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "model/param_store.hpp"
+#include "store/checkpoint.hpp"
+#include "store/safetensors.hpp"
+
+namespace weightscope {
+
+/// A flat buffer of the store's layout as named host tensors, ready to write. `copies` keeps device tensors
+/// alive.
+struct NamedTensors {
+  std::vector<TensorRef> refs;
+  std::vector<at::Tensor> copies;
+};
+NamedTensors named_tensors(const ParamStore& store, const at::Tensor& flat, const std::string& prefix);
+
+/// Copies "PREFIX + name" of a file of our own layout into a flat buffer. Error{input}: missing, wrong shape
+/// or dtype.
+void load_flat(const Safetensors& file, const std::string& prefix, const ParamStore& store,
+               const at::Tensor& flat);
+
+/// Master weights from a checkpoint directory, a run directory (its newest checkpoint), or a Hugging Face
+/// GPT-2 directory (Conv1D weights transposed; with or without the "transformer." prefix; tied head may be
+/// absent). Refreshes the bf16 copy.
+void load_model(const std::filesystem::path& path, const ParamStore& store);
+
+/// model.safetensors and config.json as transformers' GPT2LMHeadModel reads them. Error{input} when GPT-2 has
+/// no place for the model.
+void export_hf(const std::filesystem::path& directory, const ParamStore& store, const ModelConfig& model);
+
+/// The architecture of a checkpoint or Hugging Face directory.
+ModelConfig model_of(const std::filesystem::path& path);
+/// The checkpoint directory meant by a path: itself, or a run's newest checkpoint; "" when it is not one of
+/// ours.
+std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
+
+/// config.json of Hugging Face's GPT-2. Error{input} names the file and the key.
+ModelConfig model_from_hf_config(const std::filesystem::path& file);
+std::string hf_config_json(const ModelConfig& model);
+
+}  // namespace weightscope
