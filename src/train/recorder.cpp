@@ -1,0 +1,74 @@
+#include "train/recorder.hpp"
+
+#include <cmath>
+#include <limits>
+
+namespace weightscope {
+
+Recorder::Recorder(const HostComm& host, std::vector<WeightSlice> slices, SnapshotShape shape)
+    : host_(&host), slices_(std::move(slices)), shape_(shape) {}
+
+void Recorder::open(ExperimentFile file, const std::filesystem::path& run, std::int64_t step) {
+  log_ = std::make_unique<RunLog>(run, step);
+  writer_.emplace(std::move(file));
+}
+
+void Recorder::add(const TrainRow& row) {
+  if (!writer_) return;
+  writer_->add(row);
+  log_->write(row);
+}
+
+void Recorder::add(const EvalRow& row) {
+  if (!writer_) return;
+  writer_->add(row);
+  log_->write(row);
+}
+
+void Recorder::add(const AlarmRow& row) {
+  if (!writer_) return;
+  writer_->add(row);
+  log_->write(row);
+}
+
+void Recorder::begin_segment(const SegmentRow& row) {
+  if (writer_) writer_->begin_segment(row);
+}
+
+void Recorder::note(const std::string& event, std::int64_t step, const std::string& text) {
+  if (log_) log_->note(event, step, text);
+}
+
+void Recorder::snapshot(std::int64_t step, double epoch, double tokens, double wall_time,
+                        const std::vector<double>& moved) {
+  auto snapshot = take_snapshot(*host_, slices_, shape_);
+  if (!writer_) return;
+  snapshot.step = step, snapshot.epoch = epoch, snapshot.tokens = tokens, snapshot.wall_time = wall_time;
+  for (std::size_t i = 0; i < snapshot.parameters.size(); ++i) {
+    const auto& s = snapshot.parameters[i].summary;
+    const double norm2 = s.m2 + static_cast<double>(s.finite()) * s.mean * s.mean;
+    snapshot.update_ratio.push_back(moved.empty() || norm2 == 0 ? std::numeric_limits<double>::quiet_NaN()
+                                                                : std::sqrt(moved[i] / norm2));
+  }
+  writer_->append(std::move(snapshot));
+}
+
+void Recorder::seal() {
+  if (!writer_) return;
+  writer_->seal();
+  writer_->flush();
+}
+
+void Recorder::close(const std::string& status, std::int64_t end_step, double seconds) {
+  if (!writer_) return;
+  writer_->close(status, end_step, seconds);
+  writer_->flush();
+}
+
+std::vector<std::string> Recorder::differences() {
+  if (!writer_) return {};
+  writer_->flush();
+  return writer_->differences();
+}
+
+}  // namespace weightscope

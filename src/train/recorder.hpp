@@ -1,0 +1,46 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "comm/host_comm.hpp"
+#include "config/run_config.hpp"
+#include "core/weight_slice.hpp"
+#include "store/experiment_writer.hpp"
+#include "train/run_log.hpp"
+#include "train/train_step.hpp"
+
+namespace weightscope {
+
+/// What goes into the record of a run, and where: rows and snapshots into the experiment file, rows into
+/// log.jsonl. All ranks measure; rank 0 alone has a writer and a log.
+class Recorder {
+ public:
+  Recorder(const HostComm& host, std::vector<WeightSlice> slices, SnapshotShape shape);
+  /// Rank 0: from here on rows are written.
+  void open(ExperimentFile file, const std::filesystem::path& run, std::int64_t step);
+
+  void add(const TrainRow& row);
+  void add(const EvalRow& row);
+  void add(const AlarmRow& row);
+  void begin_segment(const SegmentRow& row);
+  void note(const std::string& event, std::int64_t step, const std::string& text);
+  /// Measures and records the weights after `step` updates. moved: Σ (Δw)² per parameter of the last update,
+  /// or empty. Collective.
+  void snapshot(std::int64_t step, double epoch, double tokens, double wall_time,
+                const std::vector<double>& moved);
+  /// Everything recorded so far is sealed and on disk when this returns.
+  void seal();
+  void close(const std::string& status, std::int64_t end_step, double seconds);
+  /// Differences between rows of an earlier attempt and the recomputed ones; rank 0.
+  std::vector<std::string> differences();
+
+ private:
+  const HostComm* host_;
+  std::vector<WeightSlice> slices_;
+  SnapshotShape shape_;
+  std::optional<ExperimentWriter> writer_;
+  std::unique_ptr<RunLog> log_;
+};
+
+}  // namespace weightscope

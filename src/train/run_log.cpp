@@ -1,0 +1,76 @@
+#include "train/run_log.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/error.hpp"
+#include "core/file_io.hpp"
+
+namespace weightscope {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Whether a line of an earlier attempt still belongs to a run that continues at `step`.
+bool kept(const std::string& text, std::int64_t step) {
+  const auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) return false;
+  const auto at = json["step"].get<std::int64_t>();
+  return json.value("event", "") == "train" ? at < step : at <= step;
+}
+
+}  // namespace
+
+RunLog::RunLog(const std::filesystem::path& run, std::int64_t step) : path_(run / "log.jsonl"), fd_(-1) {
+  if (std::filesystem::exists(path_)) {
+    std::istringstream old(read_file(path_, Fault::output));
+    std::string keep;
+    for (std::string text; std::getline(old, text);)
+      if (kept(text, step)) keep += text + "\n";
+    write_file_atomically(path_, keep);
+  }
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  require(fd_ >= 0, Fault::output, system_message("cannot open", path_.string()));
+}
+
+RunLog::~RunLog() { ::close(fd_); }
+
+void RunLog::line(const std::string& text) {
+  const std::string whole = text + "\n";
+  const auto written = ::write(fd_, whole.data(), whole.size());
+  require(written == static_cast<ssize_t>(whole.size()), Fault::output,
+          system_message("cannot write", path_.string()));
+}
+
+void RunLog::write(const TrainRow& r) {
+  line(Json{{"event", "train"},
+            {"step", r.step},
+            {"loss", r.loss},
+            {"lr", r.lr},
+            {"grad_norm", r.grad_norm},
+            {"tokens_per_second", r.tokens_per_second},
+            {"step_seconds", r.step_seconds}}
+           .dump());
+}
+void RunLog::write(const EvalRow& r) {
+  line(Json{{"event", "eval"}, {"step", r.step}, {"loss", r.loss}}.dump());
+}
+void RunLog::write(const AlarmRow& r) {
+  line(Json{{"event", "alarm"},
+            {"step", r.step},
+            {"rule", r.rule},
+            {"severity", r.severity},
+            {"target", r.target},
+            {"value", r.value},
+            {"threshold", r.threshold},
+            {"message", r.message}}
+           .dump());
+}
+void RunLog::note(const std::string& event, std::int64_t step, const std::string& text) {
+  line(Json{{"event", event}, {"step", step}, {"text", text}}.dump());
+}
+
+}  // namespace weightscope

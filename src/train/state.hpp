@@ -1,0 +1,37 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "comm/host_comm.hpp"
+#include "comm/tensor_comm.hpp"
+#include "config/run_config.hpp"
+#include "store/checkpoint.hpp"
+#include "train/optimizer.hpp"
+
+namespace weightscope {
+
+/// How `--resume` was meant.
+struct Resume {
+  enum class Mode { automatic, never, must, step } mode = Mode::automatic;
+  std::int64_t step = 0;
+};
+
+/// Rank 0: the checkpoint to continue from, verified, or nothing for a fresh start. A damaged one is named in
+/// a warning and the previous one taken — except with must and step: Error{input}. never: Error{config} when
+/// the directory holds a run. A configuration that changes what must not change is refused by key:
+/// Error{input}.
+std::optional<Checkpoint> choose_checkpoint(const std::filesystem::path& run, const RunConfig& config,
+                                            const Resume& resume);
+
+/// Weights and moments of a checkpoint (rank 0 has it) to all ranks. Collective.
+void load_state(const HostComm& host, TensorComm& comm, const std::optional<Checkpoint>& checkpoint,
+                const ParamStore& store, Optimizer& optimizer);
+
+/// Writes the checkpoint of this moment (rank 0 writes, shards are gathered first) and prunes old ones.
+/// Collective.
+void save_state(const HostComm& host, TensorComm& comm, const std::filesystem::path& run,
+                const RunConfig& config, const CheckpointInfo& info, const ParamStore& store,
+                const Optimizer& optimizer);
+
+}  // namespace weightscope
