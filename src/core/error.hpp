@@ -22,12 +22,19 @@ enum class Fault {
 /// "problem (why it matters) suggestion", one line per problem.
 class Error : public std::runtime_error {
  public:
-  Error(Fault fault, const std::string& message) : std::runtime_error(message), fault_(fault) {}
+  /// everywhere: all ranks throw this same error at the same point, so all of them can end in good order;
+  /// one: only this rank met it, and the others may be waiting in a collective.
+  enum class Scope { one, everywhere };
+
+  Error(Fault fault, const std::string& message, Scope scope = Scope::one)
+      : std::runtime_error(message), fault_(fault), scope_(scope) {}
   Fault fault() const noexcept { return fault_; }
+  Scope scope() const noexcept { return scope_; }
   int exit_code() const noexcept { return static_cast<int>(fault_); }
 
  private:
   Fault fault_;
+  Scope scope_;
 };
 
 /// Throws Error{fault, message} unless `ok`.

@@ -23,6 +23,23 @@ void refuse_conflicts(const Checkpoint& checkpoint, const RunConfig& config) {
   throw Error(Fault::input, text);
 }
 
+/// The newest checkpoint of `steps` that can be read; with `strict` the newest or none.
+std::optional<Checkpoint> newest_readable(const std::filesystem::path& run, std::vector<std::int64_t> steps,
+                                          bool strict) {
+  for (; !steps.empty(); steps.pop_back()) {
+    try {
+      auto checkpoint = open_checkpoint(checkpoint_directory(run, steps.back()));
+      require(checkpoint.optimizer.has_value(), Fault::input,
+              checkpoint.directory.string() + " holds no optimizer state");
+      return checkpoint;
+    } catch (const Error& e) {
+      if (strict || steps.size() == 1) throw;
+      log_warning(std::string(e.what()) + "; using the checkpoint before it");
+    }
+  }
+  return std::nullopt;
+}
+
 /// A full-size buffer with all shards of `part` in place, the gradient buffer or a new one.
 at::Tensor gathered(TensorComm& comm, const Optimizer& optimizer, const at::Tensor& part, at::Tensor whole) {
   if (!optimizer.sharded()) return part;
@@ -54,20 +71,9 @@ std::optional<Checkpoint> choose_checkpoint(const std::filesystem::path& run, co
   const bool strict = resume.mode != Resume::Mode::automatic;
   require(!strict || !steps.empty(), Fault::input,
           run.string() + " has no checkpoint (--resume must asks for one)");
-  for (; !steps.empty(); steps.pop_back()) {
-    try {
-      auto checkpoint = open_checkpoint(checkpoint_directory(run, steps.back()));
-      require(checkpoint.optimizer.has_value(), Fault::input,
-              checkpoint.directory.string() + " holds no optimizer state");
-      refuse_conflicts(checkpoint, config);
-      return checkpoint;
-    } catch (const Error& e) {
-      if (strict || steps.size() == 1 || std::string(e.what()).find("cannot continue") != std::string::npos)
-        throw;
-      log_warning(std::string(e.what()) + "; using the checkpoint before it");
-    }
-  }
-  return std::nullopt;
+  auto checkpoint = newest_readable(run, steps, strict);
+  if (checkpoint) refuse_conflicts(*checkpoint, config);
+  return checkpoint;
 }
 
 void load_state(const HostComm& host, TensorComm& comm, const std::optional<Checkpoint>& checkpoint,

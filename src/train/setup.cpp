@@ -1,0 +1,187 @@
+// The constructor of Trainer: everything that happens before the first step.
+#include <unistd.h>
+
+#include <cmath>
+
+#include "config/config.hpp"
+#include "core/build_info.hpp"
+#include "core/file_io.hpp"
+#include "core/log.hpp"
+#include "model/device.hpp"
+#include "model/slices.hpp"
+#include "model/weights_io.hpp"
+#include "monitor/digest.hpp"
+#include "train/trainer.hpp"
+
+namespace weightscope {
+namespace {
+
+SnapshotShape shape_of(const RunConfig& config, const ParamStore& store) {
+  return {config.model.layers, config.model.heads, static_cast<int>(store.parameters().size())};
+}
+
+/// Rows for weights that came from elsewhere: nothing is expected of them.
+InitReport imported(InitReport report, const std::string& from) {
+  for (auto& row : report.rows)
+    row.scheme = "from " + from, row.expected_std = std::nan(""), row.verdict = "imported";
+  report.notes.clear();
+  report.pass = true;
+  return report;
+}
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+DevicePlace choose_place(const RunConfig& config, const HostComm& host) {
+  const int devices = cuda_devices();
+  const bool wanted = config.train.device == Device::cuda || config.parallel.backend == BackendChoice::nccl;
+  require(!wanted || devices > 0, Fault::config,
+          "train.device = cuda (or parallel.backend = nccl) needs a GPU, and this process sees none; "
+          "weightscope doctor says why");
+  const bool cuda = wanted || (config.train.device == Device::automatic &&
+                               config.parallel.backend == BackendChoice::automatic && devices > 0);
+  if (!cuda) return {};
+  const DevicePlace place{Place::cuda, host.local_rank() % devices};
+  select_device(place.index);
+  return place;
+}
+
+Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOptions& options)
+    : config_(config), host_(&host), options_(options), run_(config.output) {
+  host.together([&] { place_ = choose_place(config_, host); });
+  open_data();
+  open_run(options.resume);
+  host.together([&] {
+    comm_.emplace(TensorComm::make(host, place_.place, place_.index, config_.parallel.timeout_s));
+    store_.emplace(config_.model, types_of(config_.train.precision), place_, host.size());
+    gpt_.emplace(config_.model, *store_, config_.train.micro_batch * config_.model.block, Purpose::training,
+                 config_.train.recompute);
+    optimizer_.emplace(config_.optimizer, *store_, config_.parallel.zero, host.rank(), host.size());
+    exchange_.emplace(config_.parallel, *store_, *comm_, host.rank(), host.size(),
+                      config_.train.global_batch / host.size() / config_.train.micro_batch);
+    step_.emplace(config_, host, *gpt_, *store_, *exchange_, *optimizer_);
+  });
+  initialize_weights();
+  check_replicas(first_step_);
+  open_record();
+  loader_ = std::make_unique<Loader>(
+      *train_file_, *sampler_,
+      BatchLayout{config_.train.global_batch, config_.model.block, host.rank(), host.size()}, first_step_);
+}
+
+void Trainer::open_data() {
+  host_->together([&] {
+    train_file_ = TokenFile::open(config_.data.train);
+    if (!config_.data.val.empty()) val_file_ = TokenFile::open(config_.data.val);
+    const auto blocks_in = [&](const TokenFile& file) {
+      require(static_cast<std::int64_t>(file.tokens().size()) > config_.model.block, Fault::data,
+              file.path().string() + " holds " + std::to_string(file.tokens().size()) +
+                  " tokens, fewer than one block of model.block = " + std::to_string(config_.model.block) +
+                  " and its target");
+      if (host_->is_root()) file.check_ids(config_.model.vocab);
+      return (file.tokens().size() - 1) / static_cast<std::size_t>(config_.model.block);
+    };
+    sampler_.emplace(blocks_in(*train_file_), config_.data.order == SampleOrder::shuffled, config_.seed);
+    if (val_file_) blocks_in(*val_file_);
+  });
+}
+
+void Trainer::open_run(const Resume& resume) {
+  host_->together([&] {
+    if (!host_->is_root()) return;
+    lock_.emplace(RunLock::acquire(run_));
+    checkpoint_ = choose_checkpoint(run_, config_, resume);
+    if (!checkpoint_) return;
+    first_step_ = checkpoint_->info.step, earlier_seconds_ = checkpoint_->info.wall_time;
+  });
+  first_step_ = host_->max(first_step_);
+  earlier_seconds_ = host_->max(earlier_seconds_);
+}
+
+void Trainer::initialize_weights() {
+  const bool resuming = first_step_ > 0;
+  if (resuming) {
+    load_state(*host_, *comm_, checkpoint_, *store_, *optimizer_);
+  } else {
+    host_->together([&] {
+      if (!host_->is_root()) return;
+      const auto plan = plan_initialization(config_, store_->parameters());
+      if (config_.init.from.empty())
+        weightscope::initialize(*store_, plan, config_.seed);
+      else
+        load_model(config_.init.from, *store_);
+      init_report_ = report_initialization(*store_, plan);
+      if (!config_.init.from.empty()) init_report_ = imported(std::move(init_report_), config_.init.from);
+      require(init_report_.pass, Fault::numeric,
+              "the initialization does not follow its scheme; weightscope init shows which tensor");
+      if (config_.monitor.displacement)
+        write_safetensors(run_ / "initial.safetensors", named_tensors(*store_, store_->master(), "").refs,
+                          {});
+    });
+    const auto whole = buffer_of(store_->master());
+    comm_->broadcast(whole);
+    comm_->wait(whole.stream);
+    store_->refresh_work();
+  }
+  checkpoint_.reset();
+  host_->together([&] {
+    if (config_.monitor.displacement) initial_.emplace(Safetensors::open(run_ / "initial.safetensors"));
+  });
+}
+
+void Trainer::check_replicas(std::int64_t step) {
+  if (host_->size() == 1) return;
+  const auto difference = compare_replicas(*host_, whole_parameters(*store_));
+  if (!difference) return;
+  std::string ranks;
+  for (const int rank : difference->ranks) ranks += (ranks.empty() ? "" : ", ") + std::to_string(rank);
+  throw Error(Fault::diverged,
+              "replicas differ at step " + std::to_string(step) + ": " + difference->parameter + " on rank " +
+                  ranks + " is not what rank 0 has" + last_checkpoint_text(),
+              Error::Scope::everywhere);
+}
+
+SegmentRow Trainer::segment() const {
+  SegmentRow row;
+  row.start_step = first_step_, row.world_size = host_->size();
+  row.backend = comm_->name();
+  row.devices =
+      place_.place == Place::cuda ? "cuda" : "cpu, " + std::to_string(options_.threads) + " threads per rank";
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  row.hosts = name;
+  row.job_id = environment("SLURM_JOB_ID");
+  const auto restarts = environment("SLURM_RESTART_COUNT");
+  row.restart_count = restarts.empty() ? 0 : std::atoi(restarts.c_str());
+  row.git = git_revision();
+  row.status = "running";
+  return row;
+}
+
+void Trainer::open_record() {
+  host_->together([&] {
+    recorder_.emplace(*host_, weight_slices(*store_, config_.model, initial_ ? &*initial_ : nullptr),
+                      shape_of(config_, *store_));
+    if (!host_->is_root()) return;
+    ExperimentHeader header;
+    header.name = config_.name, header.config_yaml = to_yaml(config_), header.version = version();
+    header.layers = config_.model.layers, header.heads = config_.model.heads;
+    header.head_summaries = config_.monitor.heads, header.head_histograms = config_.monitor.head_histograms;
+    header.displacement = config_.monitor.displacement;
+    for (const auto& p : store_->parameters()) header.parameters.push_back(p.name);
+    header.init = init_report_.rows;
+    const bool exists = std::filesystem::exists(run_ / "experiment.h5");
+    auto file =
+        exists ? ExperimentFile::resume(run_, header, first_step_) : ExperimentFile::create(run_, header);
+    write_file_atomically(run_ / "config.yaml", to_yaml(config_));
+    recorder_->open(std::move(file), run_, first_step_);
+    recorder_->begin_segment(segment());
+    recorder_->note("start", first_step_, first_step_ > 0 ? "resumed" : "fresh");
+  });
+}
+
+}  // namespace weightscope

@@ -1,0 +1,137 @@
+#include "train/trainer.hpp"
+
+#include <cmath>
+
+#include "config/config.hpp"
+#include "core/file_io.hpp"
+#include "core/log.hpp"
+#include "train/cadence.hpp"
+#include "train/evaluator.hpp"
+
+namespace weightscope {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// meta.json beside the tokens: a checkpoint carries its tokenizer's name.
+std::string tokenizer_meta(const std::string& train_file) {
+  const auto path = std::filesystem::path(train_file).parent_path() / "meta.json";
+  return std::filesystem::exists(path) ? read_file(path, Fault::data) : "";
+}
+
+}  // namespace
+
+double Trainer::wall_time() const { return earlier_seconds_ + seconds_since(start_); }
+double Trainer::tokens_of(std::int64_t step) const {
+  return static_cast<double>(step * config_.train.global_batch * config_.model.block);
+}
+double Trainer::epoch_of(std::int64_t step) const {
+  return sampler_->epoch_of(static_cast<std::uint64_t>(step * config_.train.global_batch));
+}
+
+std::string Trainer::last_checkpoint_text() const {
+  const auto steps = checkpoint_steps(run_);
+  return steps.empty() ? "; no checkpoint was written yet"
+                       : "; last good checkpoint: " + checkpoint_directory(run_, steps.back()).string();
+}
+
+RunStatus Trainer::run(const std::atomic<bool>& stop) {
+  progress_.emplace(host_->is_root() ? options_.progress : ProgressMode::none, first_step_,
+                    config_.train.steps);
+  RunStatus status;
+  std::int64_t done = first_step_;
+  try {
+    if (done == 0) {
+      evaluate_at(0);
+      snapshot_at(0, {});
+    }
+    while (done < config_.train.steps) {
+      train_step(done++);
+      // Any rank may be the one that was told to stop: all of them leave at the same step.
+      if (host_->max(std::int64_t{stop ? 1 : 0}) == 0 || done == config_.train.steps) continue;
+      checkpoint_at(done);
+      status.status = "stopped";
+      break;
+    }
+  } catch (const Error& e) {
+    progress_->pause();
+    if (e.scope() == Error::Scope::everywhere) recorder_->close("failed", done, wall_time());
+    throw;
+  }
+  progress_->pause();
+  host_->together([&] {
+    recorder_->close(status.status, done, wall_time());
+    for (const auto& line : recorder_->differences())
+      log_warning("recomputed rows differ from the earlier attempt: " + line);
+  });
+  status.step = done, status.val_loss = val_loss_;
+  return status;
+}
+
+void Trainer::train_step(std::int64_t step) {
+  const auto begin = std::chrono::steady_clock::now();
+  const bool measured = snapshot_due(config_, step + 1, sampler_->blocks());
+  const auto result = step_->run(step, loader_->next(), measured);
+  const double seconds = seconds_since(begin);
+  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) numeric_failure(step, result);
+  host_->together([&] {
+    const double rate = static_cast<double>(config_.train.global_batch * config_.model.block) / seconds;
+    recorder_->add(TrainRow{step, result.loss, result.lr, result.grad_norm, rate, seconds});
+    progress_->update(step + 1, result.loss, rate);
+  });
+  after_update(step + 1, result, seconds);
+}
+
+void Trainer::after_update(std::int64_t done, const StepResult& result, double) {
+  const std::int64_t last = config_.train.steps;
+  if (due(config_.monitor.replicas_every, done, last)) check_replicas(done);
+  if (due(config_.eval.every, done, last)) evaluate_at(done);
+  if (snapshot_due(config_, done, sampler_->blocks())) snapshot_at(done, result.moved);
+  if (due(config_.checkpoint.every, done, last)) checkpoint_at(done);
+}
+
+void Trainer::evaluate_at(std::int64_t done) {
+  if (!val_file_ || config_.eval.every == 0) return;
+  const auto result = evaluate(*host_, *gpt_, *store_, *val_file_,
+                               config_.eval.batches * config_.train.global_batch, config_.train.micro_batch);
+  val_loss_ = result.loss;
+  host_->together([&] {
+    recorder_->add(EvalRow{done, result.loss});
+    if (!host_->is_root() || options_.progress == ProgressMode::none) return;
+    progress_->pause();
+    char text[64];
+    std::snprintf(text, sizeof text, "step %ld  val loss %.4f", static_cast<long>(done), result.loss);
+    log_info(text);
+  });
+}
+
+void Trainer::snapshot_at(std::int64_t done, const std::vector<double>& moved) {
+  recorder_->snapshot(done, epoch_of(done), tokens_of(done), wall_time(), moved);
+}
+
+void Trainer::checkpoint_at(std::int64_t done) {
+  host_->together([&] { recorder_->seal(); });
+  CheckpointInfo info;
+  info.step = done, info.seed = config_.seed, info.tokens = tokens_of(done), info.epoch = epoch_of(done),
+  info.wall_time = wall_time();
+  info.world_size = host_->size();
+  info.config_yaml = to_yaml(config_), info.config_fingerprint = resume_fingerprint(config_);
+  info.tokenizer = tokenizer_meta(config_.data.train);
+  save_state(*host_, *comm_, run_, config_, info, *store_, *optimizer_);
+}
+
+void Trainer::numeric_failure(std::int64_t step, const StepResult& result) {
+  const bool loss = !std::isfinite(result.loss);
+  const std::string message = std::string(loss ? "loss" : "gradient norm") + " is not finite at step " +
+                              std::to_string(step) + " (a lower optimizer.lr or longer warm-up may help)" +
+                              last_checkpoint_text();
+  host_->together([&] {
+    recorder_->add(AlarmRow{step, "nonfinite", "error", loss ? "loss" : "grad_norm",
+                            loss ? result.loss : result.grad_norm, 0, message});
+  });
+  throw Error(Fault::numeric, message, Error::Scope::everywhere);
+}
+
+}  // namespace weightscope

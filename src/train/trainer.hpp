@@ -1,0 +1,99 @@
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "comm/host_comm.hpp"
+#include "comm/tensor_comm.hpp"
+#include "config/run_config.hpp"
+#include "data/loader.hpp"
+#include "model/gpt.hpp"
+#include "model/init_report.hpp"
+#include "store/run_lock.hpp"
+#include "train/exchange.hpp"
+#include "train/optimizer.hpp"
+#include "train/progress.hpp"
+#include "train/recorder.hpp"
+#include "train/state.hpp"
+#include "train/train_step.hpp"
+
+namespace weightscope {
+
+struct TrainerOptions {
+  Resume resume;
+  ProgressMode progress = ProgressMode::automatic;
+  int threads = 1;
+};
+
+/// How a run ended. The message names the last good checkpoint where it matters.
+struct RunStatus {
+  std::string status = "finished";  ///< finished or stopped
+  std::int64_t step = 0;
+  double val_loss = 0;
+};
+
+/// A training run, from an empty or half-filled run directory to its last step. Every member is collective.
+///
+/// The constructor builds everything in this order: data, run directory and lock, checkpoint or
+/// initialization on rank 0, broadcast, replica check, experiment file. What fails on one rank fails on all.
+class Trainer {
+ public:
+  Trainer(const RunConfig& config, const HostComm& host, const TrainerOptions& options);
+  /// Until train.steps, or until `stop` becomes true on any rank: then the state is saved first.
+  RunStatus run(const std::atomic<bool>& stop);
+  const InitReport& init_report() const { return init_report_; }  ///< rank 0, fresh starts
+
+ private:
+  void open_data();
+  void open_run(const Resume& resume);
+  void initialize_weights();
+  void check_replicas(std::int64_t step);
+  void open_record();
+  SegmentRow segment() const;
+
+  void train_step(std::int64_t step);
+  void after_update(std::int64_t done, const StepResult& result, double seconds);
+  void evaluate_at(std::int64_t done);
+  void snapshot_at(std::int64_t done, const std::vector<double>& moved);
+  void checkpoint_at(std::int64_t done);
+  [[noreturn]] void numeric_failure(std::int64_t step, const StepResult& result);
+
+  double wall_time() const;
+  double epoch_of(std::int64_t step) const;
+  double tokens_of(std::int64_t step) const;
+  std::string last_checkpoint_text() const;
+
+  RunConfig config_;
+  const HostComm* host_;
+  TrainerOptions options_;
+  std::filesystem::path run_;
+  DevicePlace place_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+
+  std::optional<TokenFile> train_file_, val_file_;
+  std::optional<Sampler> sampler_;
+  std::optional<RunLock> lock_;
+  std::optional<Checkpoint> checkpoint_;  ///< rank 0 only, and only until it is loaded
+  std::int64_t first_step_ = 0;
+  double earlier_seconds_ = 0, val_loss_ = 0;
+
+  std::optional<TensorComm> comm_;
+  std::optional<ParamStore> store_;
+  std::optional<Gpt> gpt_;
+  std::optional<Optimizer> optimizer_;
+  std::optional<GradientExchange> exchange_;
+  std::optional<TrainStep> step_;
+  InitReport init_report_;
+  std::optional<Safetensors> initial_;
+  std::optional<Recorder> recorder_;
+  std::unique_ptr<Loader> loader_;
+  std::optional<Progress> progress_;
+};
+
+/// CPU or GPU for this rank: train.device and parallel.backend, GPUs dealt out by local rank. Error{config}
+/// when asked for CUDA that is not there.
+DevicePlace choose_place(const RunConfig& config, const HostComm& host);
+
+}  // namespace weightscope
