@@ -1,3 +1,5 @@
+#include <torch/version.h>
+
 #include "core/error.hpp"
 #include "model/device.hpp"
 
@@ -12,6 +14,7 @@ int cuda_devices() { return 0; }
 void* current_stream(int) { unavailable(); }
 void select_device(int) { unavailable(); }
 void synchronize(int) { unavailable(); }
+const char* torch_version() { return TORCH_VERSION; }
 const char* device_support() { return "none (built for CPU)"; }
 
 }  // namespace weightscope

@@ -1,6 +1,8 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include <torch/version.h>
+
 #include "model/device.hpp"
 
 namespace weightscope {
@@ -14,6 +16,7 @@ void synchronize(int device) {
   select_device(device);
   c10::cuda::device_synchronize();
 }
+const char* torch_version() { return TORCH_VERSION; }
 const char* device_support() { return "CUDA"; }
 
 }  // namespace weightscope

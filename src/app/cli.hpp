@@ -1,0 +1,20 @@
+#pragma once
+#include <functional>
+#include <string>
+
+#include "app/commands.hpp"
+
+namespace weightscope {
+
+/// The parsed command line: either what to run, or why not.
+struct CommandLine {
+  std::function<int(const Context&, const std::atomic<bool>&)>
+      run;                 ///< empty: print `message` and exit with `exit_code`
+  bool all_ranks = false;  ///< false: the command is rank 0's alone
+  bool quiet = false;
+  int exit_code = 0;
+  std::string message;  ///< help or version on stdout (exit_code 0), a usage error on stderr
+};
+CommandLine parse_command_line(int argc, char** argv);
+
+}  // namespace weightscope

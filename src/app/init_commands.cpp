@@ -1,0 +1,64 @@
+// init and audit: weights against the scheme they claim.
+#include <cstdio>
+#include <filesystem>
+
+#include "app/commands.hpp"
+#include "core/build_info.hpp"
+#include "core/error.hpp"
+#include "model/init_report.hpp"
+#include "model/slices.hpp"
+#include "model/weights_io.hpp"
+#include "store/experiment_file.hpp"
+
+namespace weightscope {
+namespace {
+
+int print(const InitReport& report, OutputFormat format) {
+  std::fputs((format == OutputFormat::json ? to_json(report) + "\n" : to_text(report)).c_str(), stdout);
+  return report.pass ? 0 : static_cast<int>(Fault::numeric);
+}
+
+}  // namespace
+
+int run_init(const Context& context, const InitArguments& arguments) {
+  const auto config = load_config(context, arguments.config, 0);
+  use_threads(context.threads);
+  const ParamStore store(config.model, types_of(Precision::fp32), {}, 1);
+  const auto plan = plan_initialization(config, store.parameters());
+  if (config.init.from.empty())
+    initialize(store, plan, config.seed);
+  else
+    load_model(config.init.from, store);
+  const auto report = report_initialization(store, plan);
+  if (!arguments.config.output.empty()) {
+    ExperimentHeader header;
+    header.name = config.name, header.config_yaml = to_yaml(config), header.version = version();
+    header.layers = config.model.layers, header.heads = config.model.heads, header.displacement = false;
+    for (const auto& p : store.parameters()) header.parameters.push_back(p.name);
+    header.init = report.rows;
+    auto file = ExperimentFile::create(config.output, header);
+    auto snapshot =
+        take_snapshot(*context.host, weight_slices(store, config.model, nullptr),
+                      {config.model.layers, config.model.heads, static_cast<int>(store.parameters().size())});
+    snapshot.update_ratio.assign(store.parameters().size(), std::numeric_limits<double>::quiet_NaN());
+    file.append(snapshot);
+    file.close("finished", 0, 0);
+  }
+  return print(report, arguments.format);
+}
+
+int run_audit(const Context& context, const AuditArguments& arguments) {
+  use_threads(context.threads);
+  RunConfig config;
+  if (std::filesystem::exists(arguments.scheme))
+    config = load_config(context, {arguments.scheme, "", {}}, 0);
+  else
+    config = parse_config("init: {scheme: " + arguments.scheme + "}", "--scheme");
+  config.model = model_of(arguments.model);
+  const ParamStore store(config.model, types_of(Precision::fp32), {}, 1);
+  load_model(arguments.model, store);
+  return print(report_initialization(store, plan_initialization(config, store.parameters())),
+               arguments.format);
+}
+
+}  // namespace weightscope

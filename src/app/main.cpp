@@ -1,0 +1,60 @@
+// weightscope: command line → ranks → command → exit code (docs/cli.md). The only place that ends the
+// process.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "app/cli.hpp"
+#include "core/error.hpp"
+#include "core/log.hpp"
+
+namespace {
+
+std::atomic<bool> stop_requested{false};
+
+extern "C" void request_stop(int) { stop_requested = true; }
+
+/// A rank that fails alone cannot wait for the others: it ends them. When all fail together each leaves in
+/// good order.
+int end_with(const weightscope::HostComm& host, const weightscope::Error& error) {
+  const bool everywhere = error.scope() == weightscope::Error::Scope::everywhere || host.size() == 1;
+  if (!everywhere || host.is_root()) weightscope::log_error(error.what());
+  if (!everywhere) weightscope::MpiScope::abort(error.exit_code());
+  return error.exit_code();
+}
+
+int run(const weightscope::CommandLine& line, const weightscope::HostComm& host) {
+  using namespace weightscope;
+  if (!host.is_root() && !line.all_ranks) return 0;
+  try {
+    return line.run(Context{&host, share_cores(host)}, stop_requested);
+  } catch (const Error& error) {
+    return end_with(host, error);
+  } catch (const std::exception& error) {
+    return end_with(host, Error(Fault::internal, std::string("internal error: ") + error.what()));
+  }
+}
+
+/// mpirun and srun tell a process its rank before MPI starts: only one of them prints help and usage errors.
+bool speaks() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"})
+    if (const char* rank = std::getenv(name); rank != nullptr) return std::atoi(rank) == 0;
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace weightscope;
+  const auto line = parse_command_line(argc, argv);
+  if (!line.run) {
+    if (speaks() && line.exit_code == 0) std::fputs(line.message.c_str(), stdout);
+    if (speaks() && line.exit_code != 0) log_error(line.message);
+    return line.exit_code;
+  }
+  set_log_level(line.quiet ? LogLevel::quiet : LogLevel::info);
+  const MpiScope mpi(&argc, &argv);
+  for (const int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGINT}) std::signal(signal, request_stop);
+  const auto host = HostComm::world();
+  return run(line, host);
+}

@@ -1,0 +1,24 @@
+#include "app/commands.hpp"
+#include "core/log.hpp"
+#include "train/trainer.hpp"
+
+namespace weightscope {
+
+int run_train(const Context& context, const TrainArguments& arguments, const std::atomic<bool>& stop) {
+  const auto config = load_config(context, arguments.config, context.host->size());
+  use_threads(context.threads);
+  Trainer trainer(config, *context.host, {arguments.resume, arguments.progress, context.threads});
+  const auto status = trainer.run(stop);
+  if (status.status == "stopped") {
+    if (context.is_root())
+      log_info("stopped on request after step " + std::to_string(status.step) +
+               ", state saved; run the same command again to continue");
+    return static_cast<int>(Fault::stopped);
+  }
+  if (context.is_root())
+    log_info("finished: " + config.output + "/experiment.h5; look at it with: weightscope-report " +
+             config.output + " -o " + config.output + "/report.html");
+  return 0;
+}
+
+}  // namespace weightscope

@@ -1,0 +1,73 @@
+// measure, export, import: weights from one form to another.
+#include <cstdio>
+#include <filesystem>
+#include <limits>
+
+#include "app/commands.hpp"
+#include "core/build_info.hpp"
+#include "core/error.hpp"
+#include "core/log.hpp"
+#include "model/slices.hpp"
+#include "model/weights_io.hpp"
+#include "store/experiment_file.hpp"
+
+namespace weightscope {
+
+int run_measure(const Context& context, const MeasureArguments& arguments) {
+  use_threads(context.threads);
+  require(!std::filesystem::exists(arguments.output), Fault::output,
+          arguments.output + " exists already; nothing is overwritten");
+  const auto model = model_of(arguments.model);
+  const ParamStore store(model, types_of(Precision::fp32), {}, 1);
+  load_model(arguments.model, store);
+  RunConfig config;
+  config.name = "measure", config.model = model, config.init.from = arguments.model;
+  ExperimentHeader header;
+  header.name = config.name, header.config_yaml = to_yaml(config), header.version = version();
+  header.layers = model.layers, header.heads = model.heads, header.displacement = false;
+  for (const auto& p : store.parameters()) header.parameters.push_back(p.name);
+  auto snapshot = take_snapshot(*context.host, weight_slices(store, model, nullptr),
+                                {model.layers, model.heads, static_cast<int>(store.parameters().size())});
+  const auto checkpoint = resolve_checkpoint(arguments.model);
+  if (!checkpoint.empty()) snapshot.step = open_checkpoint(checkpoint).info.step;
+  snapshot.update_ratio.assign(store.parameters().size(), std::numeric_limits<double>::quiet_NaN());
+  // The record is made in a directory of its own; only the finished file takes the name that was asked for.
+  const std::filesystem::path work = arguments.output + ".partial";
+  {
+    auto file = ExperimentFile::create(work, header);
+    file.append(snapshot);
+    file.close("finished", snapshot.step, 0);
+  }
+  std::filesystem::rename(work / "experiment.h5", arguments.output);
+  std::filesystem::remove_all(work);
+  log_info("measured " + arguments.model + " into " + arguments.output);
+  return 0;
+}
+
+int run_export(const Context& context, const ConvertArguments& arguments) {
+  use_threads(context.threads);
+  const auto model = model_of(arguments.from);
+  const ParamStore store(model, types_of(Precision::fp32), {}, 1);
+  load_model(arguments.from, store);
+  export_hf(arguments.output, store, model);
+  log_info("exported " + arguments.from + " to " + arguments.output + " (model.safetensors, config.json)");
+  return 0;
+}
+
+int run_import(const Context& context, const ConvertArguments& arguments) {
+  use_threads(context.threads);
+  RunConfig config;
+  config.model = model_of(arguments.from);
+  config.name = "imported", config.init.from = arguments.from;
+  const ParamStore store(config.model, types_of(Precision::fp32), {}, 1);
+  load_model(arguments.from, store);
+  CheckpointInfo info;
+  info.config_yaml = to_yaml(config);
+  require(!std::filesystem::exists(arguments.output), Fault::output,
+          arguments.output + " exists already; nothing is overwritten");
+  write_checkpoint_at(arguments.output, info, named_tensors(store, store.master(), "").refs, {});
+  log_info("imported " + arguments.from + " to " + arguments.output);
+  return 0;
+}
+
+}  // namespace weightscope
