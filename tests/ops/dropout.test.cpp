@@ -1,0 +1,35 @@
+#include "ops/support.hpp"
+
+namespace weightscope::ops {
+
+class Dropout : public BothTypes {};
+
+TEST_P(Dropout, MaskIsThatOfTheReference) {
+  const Philox stream(5, "site");
+  auto x1 = random_tensor({9, 31}, work()), x2 = x1.clone();
+  dropout(x1, 0.3, stream, 12);
+  reference::dropout(x2, 0.3, stream, 12);
+  EXPECT_TRUE(at::equal(x1 == 0, x2 == 0));
+  EXPECT_LT(relative_error(x1, x2), allowed());
+}
+
+TEST_P(Dropout, MasksFollowRowsNotCalls) {
+  const Philox stream(5, "site");
+  auto whole = at::ones({8, 40}, work()), upper = at::ones({3, 40}, work()),
+       lower = at::ones({5, 40}, work());
+  dropout(whole, 0.5, stream, 0);
+  dropout(upper, 0.5, stream, 0);
+  dropout(lower, 0.5, stream, 3);
+  EXPECT_TRUE(at::equal(whole, at::cat({upper, lower})));
+}
+
+TEST_P(Dropout, KeepsTheMeanAndDropsTheAskedShare) {
+  auto x = at::ones({1000, 100}, at::kFloat);
+  dropout(x, 0.2, Philox(1, "a"), 0);
+  EXPECT_NEAR((x == 0).to(at::kFloat).mean().item<double>(), 0.2, 4 * std::sqrt(0.16 / 1e5));
+  EXPECT_NEAR(x.mean().item<double>(), 1.0, 0.01);
+}
+
+WEIGHTSCOPE_BOTH_TYPES(Dropout);
+
+}  // namespace weightscope::ops
