@@ -39,7 +39,7 @@ std::int64_t activation_bytes(const ModelConfig& m, Types types, std::int64_t ro
 int tree_buffers(const RunConfig& c, int world) {
   if (c.parallel.reduction != Reduction::reproducible) return 0;
   const auto local = static_cast<std::uint64_t>(c.train.global_batch / (c.train.micro_batch * world));
-  return std::bit_width(local) - 1;
+  return static_cast<int>(std::bit_width(local)) - 1;
 }
 
 std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {

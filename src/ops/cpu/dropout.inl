@@ -17,10 +17,10 @@ inline void philox(std::uint64_t key, std::uint64_t counter, std::uint64_t high,
 }
 
 template <class T>
-void dropout(T* x, float p, std::uint64_t key, Index first_row, Index R, Index C) {
-  const double wanted = static_cast<double>(p) * 4294967296.0;
+void dropout(T* x, double p, std::uint64_t key, Index first_row, Index R, Index C) {
+  const double wanted = p * 4294967296.0;
   const std::uint64_t threshold = static_cast<std::uint64_t>(wanted);
-  const float keep = 1.0F / (1.0F - p);
+  const float keep = static_cast<float>(1.0 / (1.0 - p));
 #pragma omp parallel for schedule(static)
   for (Index r = 0; r < R; ++r)
     for (Index i = 0; i < C; i += 4) {

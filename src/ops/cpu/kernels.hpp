@@ -23,7 +23,7 @@ struct Typed {
   void (*column_sum)(const T* x, float* out, bool add, Index R, Index N);
   void (*add_to)(const T* x, float* out, bool add, Index n);
   double (*cross_entropy)(T* logits, const Index* targets, float dscale, Index R, Index V, Index stride);
-  void (*dropout)(T* x, float p, std::uint64_t key, Index first_row, Index R, Index C);
+  void (*dropout)(T* x, double p, std::uint64_t key, Index first_row, Index R, Index C);
 };
 
 struct AdamWScalars {

@@ -1,0 +1,155 @@
+#include "model/twin.hpp"
+
+#include <gtest/gtest.h>
+
+namespace weightscope {
+
+struct Case {
+  std::string name;
+  ModelConfig model;
+  std::int64_t batch, T;
+  bool recompute = false;
+  friend void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+};
+
+ModelConfig small(bool tied, bool bias, Activation activation, double dropout) {
+  ModelConfig m;
+  m.layers = 3, m.heads = 2, m.width = 16, m.block = 9, m.vocab = 37, m.mlp_ratio = 4;
+  m.tied = tied, m.bias = bias, m.activation = activation, m.dropout = dropout;
+  return m;
+}
+
+std::vector<Case> cases() {
+  auto wide = small(true, true, Activation::gelu_tanh, 0);
+  wide.mlp_ratio = 2, wide.layers = 1;
+  return {{"article", small(true, true, Activation::gelu_tanh, 0), 2, 9},
+          {"erf_untied_short", small(false, true, Activation::gelu, 0), 3, 5},
+          {"no_bias", small(true, false, Activation::gelu_tanh, 0), 1, 9},
+          {"dropout", small(true, true, Activation::gelu_tanh, 0.25), 2, 7},
+          {"recompute", small(false, true, Activation::gelu_tanh, 0.1), 2, 9, true},
+          {"one_layer_narrow_mlp", wide, 2, 4}};
+}
+
+/// One model in both forms with the same random weights.
+struct Pair {
+  Pair(const Case& c, Types types)
+      : twin(c.model),
+        store(c.model, types, {}, 2),
+        gpt(c.model, store, c.batch * c.T, Purpose::training, c.recompute) {
+    torch::NoGradGuard no_grad;
+    torch::manual_seed(11);
+    for (const auto& p : store.parameters()) {
+      auto values = torch::randn(p.shape, torch::kDouble) * 0.3;
+      if (p.kind == ParameterKind::norm_weight) values = values + 1;
+      if (types.mixed()) values = values.to(torch::kBFloat16).to(torch::kDouble);
+      auto& mine = twin.parameter(p.name);
+      if (mine.defined()) mine.copy_(values);
+      ParamStore::view(store.master(), p).copy_(values);
+    }
+    if (!c.model.bias)
+      for (auto& b : twin.blocks) b->ln_1->bias.zero_(), b->ln_2->bias.zero_();
+    if (!c.model.bias) twin.ln_f->bias.zero_();
+    store.refresh_work();
+    batch.batch = c.batch, batch.T = c.T, batch.first_row = 3, batch.dropout_seed = 99,
+    batch.dropout = c.model.dropout > 0;
+    batch.tokens_R = torch::randint(c.model.vocab, {c.batch * c.T}, torch::kLong);
+    batch.targets_R = torch::randint(c.model.vocab, {c.batch * c.T}, torch::kLong);
+  }
+  double run_twin() {
+    twin.zero_grad();
+    auto loss = torch::nn::functional::cross_entropy(twin.logits(batch), batch.targets_R);
+    loss.backward();
+    return loss.item<double>();
+  }
+  double run_ours(double weight, ops::Write write) {
+    torch::NoGradGuard no_grad;
+    at::Tensor(gpt.loss_sum()).zero_();
+    gpt.forward(batch);
+    gpt.backward_head(batch, weight, write);
+    for (int l = gpt.config().layers - 1; l >= 0; --l) gpt.backward_block(l, batch, write);
+    gpt.backward_embedding(batch, write);
+    return gpt.loss_sum().item<double>() / static_cast<double>(batch.batch * batch.T);
+  }
+  Twin twin;
+  ParamStore store;
+  Gpt gpt;
+  MicroBatch batch;
+};
+
+/// Largest difference of any gradient, relative to the largest gradient of its tensor (or of the model, where
+/// a tensor's is tiny).
+double worst_gradient(Pair& pair, double factor, std::string& where) {
+  double largest = 0, worst = 0;
+  for (const auto& p : pair.store.parameters())
+    largest = std::max(largest, pair.twin.parameter(p.name).grad().abs().max().item<double>());
+  for (const auto& p : pair.store.parameters()) {
+    const auto expected = pair.twin.parameter(p.name).grad() * factor;
+    const auto got = ParamStore::view(pair.store.grad(), p).to(torch::kDouble);
+    const double error = (got - expected).abs().max().item<double>() /
+                         std::max(expected.abs().max().item<double>(), 1e-2 * largest);
+    if (error > worst) worst = error, where = p.name;
+  }
+  return worst;
+}
+
+class Gradients : public testing::TestWithParam<Case> {};
+
+void expect_agreement(const Case& c, Types types, double tolerance) {
+  Pair pair(c, types);
+  const double expected = pair.run_twin(), weight = 1.0 / static_cast<double>(c.batch * c.T);
+  std::string where;
+  EXPECT_NEAR(pair.run_ours(weight, ops::Write::assign), expected, tolerance * expected);
+  EXPECT_LT(worst_gradient(pair, 1, where), tolerance) << where;
+  pair.run_ours(weight, ops::Write::add);
+  EXPECT_LT(worst_gradient(pair, 2, where), tolerance) << "accumulated: " << where;
+  pair.run_ours(weight, ops::Write::assign);
+  EXPECT_LT(worst_gradient(pair, 1, where), tolerance) << "assigned again: " << where;
+}
+
+TEST_P(Gradients, EqualAutogradInDouble) { expect_agreement(GetParam(), {at::kDouble, at::kDouble}, 1e-10); }
+TEST_P(Gradients, EqualAutogradInFloat) { expect_agreement(GetParam(), {at::kFloat, at::kFloat}, 1e-5); }
+// bf16: 8 bits of significand, some 20 roundings deep.
+TEST_P(Gradients, EqualAutogradInBfloat16) {
+  expect_agreement(GetParam(), {at::kBFloat16, at::kFloat}, 0.06);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Gradients, testing::ValuesIn(cases()),
+                         [](const auto& each) { return each.param.name; });
+
+TEST(Gpt, LogitsEqualTheTwin) {
+  Pair pair(cases()[1], {at::kDouble, at::kDouble});
+  pair.gpt.forward(pair.batch);
+  EXPECT_LT((pair.gpt.logits() - pair.twin.logits(pair.batch)).abs().max().item<double>(), 1e-12);
+}
+
+TEST(Gpt, PaddingRowsOfTheVocabularyStayZero) {
+  Pair pair(cases()[0], {at::kFloat, at::kFloat});
+  pair.run_ours(0.1, ops::Write::assign);
+  const auto padded = ParamStore::padded_view(pair.store.grad(), pair.store.find("wte.weight"));
+  EXPECT_EQ(padded.size(0), 128);
+  EXPECT_EQ(padded.narrow(0, 37, 91).abs().max().item<double>(), 0);
+}
+
+TEST(Gpt, FinishedGradientsAreAPrefixOfTheFlatBuffer) {
+  Pair pair(cases()[1], {at::kDouble, at::kDouble});
+  pair.run_ours(0.1, ops::Write::assign);
+  const auto whole = pair.store.grad().clone();
+  pair.gpt.forward(pair.batch);
+  const auto expect_prefix = [&](int layer) {
+    const auto end = pair.gpt.final_offset(layer);
+    EXPECT_TRUE(at::equal(pair.store.grad().narrow(0, 0, end), whole.narrow(0, 0, end))) << layer;
+  };
+  at::Tensor(pair.store.grad()).fill_(0);
+  const int L = pair.gpt.config().layers;
+  pair.gpt.backward_head(pair.batch, 0.1, ops::Write::assign);
+  expect_prefix(L);
+  for (int l = L - 1; l >= 0; --l) {
+    pair.gpt.backward_block(l, pair.batch, ops::Write::assign);
+    expect_prefix(l);
+  }
+  pair.gpt.backward_embedding(pair.batch, ops::Write::assign);
+  expect_prefix(-1);
+  EXPECT_GT(pair.gpt.final_offset(L), 0);
+}
+
+}  // namespace weightscope

@@ -1,0 +1,2 @@
+weightscope_test(model/gradients.test.cpp LINK model PRIVATE Torch::cpu SECONDS 240)
+target_precompile_headers(test_model_gradients PRIVATE <torch/torch.h> <gtest/gtest.h>)
