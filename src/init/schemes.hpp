@@ -1,11 +1,10 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
-#include "core/philox.hpp"
+#include "init/distribution.hpp"
 
 namespace weightscope {
 
@@ -48,14 +47,8 @@ struct InitContext {
   double std = 0.02;  ///< init.std
 };
 
-/// A distribution to draw from. spread: standard deviation, half-width, constant or gain, by family.
-enum class Family : std::uint8_t { constant, normal, truncated_normal, uniform, orthogonal };
-struct Distribution {
-  Family family = Family::constant;
-  double spread = 0;
-  double expected_std(std::int64_t rows, std::int64_t columns) const;
-};
-
+/// One row = one value of init.scheme, its formula and source for the reference page, and what it draws each
+/// tensor from. Biases are 0 and norm weights 1 in every scheme.
 struct Scheme {
   InitScheme id;
   std::string_view name, formula, source;
@@ -64,8 +57,10 @@ struct Scheme {
 extern const std::array<Scheme, 16> kSchemes;
 const Scheme& scheme(InitScheme id);
 
-/// Element i of the tensor is a pure function of (stream, i); threads only share out the work.
-void fill(std::span<float> values, std::int64_t rows, std::int64_t columns, const Distribution& from,
-          const Philox& stream);
+/// Known schemes that are left out on purpose, with the reason; "" for other names.
+std::string_view why_left_out(std::string_view name);
+
+/// Markdown table of name, formula and source: part of docs/config-reference.md.
+std::string schemes_reference();
 
 }  // namespace weightscope

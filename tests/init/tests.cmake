@@ -1,0 +1,2 @@
+weightscope_test(init/schemes.test.cpp LINK init LABELS fast)
+weightscope_test(init/distribution.test.cpp LINK init LABELS fast)
