@@ -34,6 +34,7 @@ class HostComm {
       std::span<const std::byte> mine) const;  ///< root: one per rank; others: {}
   std::vector<std::string> gather(const std::string& mine) const;
   double sum(double value) const;
+  void sum(std::span<double> values) const;  ///< element by element, in place
   double max(double value) const;
   std::int64_t max(std::int64_t value) const;
 

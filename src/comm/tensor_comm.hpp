@@ -30,6 +30,7 @@ class MpiBackend {
   void wait(void*) {}
 
  private:
+  void broadcast_from(int owner, Buffer buffer);
   const HostComm* host_;
 };
 

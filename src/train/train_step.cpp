@@ -72,8 +72,7 @@ StepResult TrainStep::run(std::int64_t step, const Batch& batch, bool measure_mo
   const double clip = config_->train.grad_clip,
                scale = clip > 0 ? std::min(1.0, clip / (result.grad_norm + 1e-6)) : 1.0;
   result.moved = optimizer_->update(step + 1, result.lr, scale, measure_movement);
-  if (optimizer_->sharded())
-    for (auto& m : result.moved) m = host_->sum(m);
+  if (optimizer_->sharded() && measure_movement) host_->sum(std::span(result.moved));
   exchange_->share_updated_weights();
   return result;
 }

@@ -1,0 +1,8 @@
+set(nccl_source nccl_backend_stub.cpp)
+set(nccl_libraries "")
+if(WEIGHTSCOPE_CUDA)
+  set(nccl_source nccl_backend.cpp)
+  set(nccl_libraries NCCL::nccl CUDA::cudart)
+endif()
+weightscope_module(comm DEPS core PRIVATE MPI::MPI_CXX ${nccl_libraries}
+  SOURCES host_comm.cpp tensor_comm.cpp mpi_backend.cpp mpi_version.cpp ${nccl_source})

@@ -1,0 +1,26 @@
+#include "comm/tensor_comm.hpp"
+#include "comm/versions.hpp"
+#include "core/error.hpp"
+
+namespace weightscope {
+
+struct NcclBackend::Impl {};
+
+NcclBackend::NcclBackend(const HostComm&, int, double) {
+  throw Error(
+      Fault::config,
+      "this program was built without NCCL; run launch/setup.sh --cuda on where nvcc is, and build again");
+}
+NcclBackend::NcclBackend(NcclBackend&&) noexcept = default;
+NcclBackend& NcclBackend::operator=(NcclBackend&&) noexcept = default;
+NcclBackend::~NcclBackend() = default;
+void NcclBackend::all_reduce_mean(Buffer) {}
+void NcclBackend::all_reduce_sum_tree(Buffer) {}
+void NcclBackend::reduce_scatter_mean(Buffer, Buffer) {}
+void NcclBackend::all_gather(Buffer, Buffer) {}
+void NcclBackend::broadcast(Buffer) {}
+void NcclBackend::wait(void*) {}
+
+std::string nccl_version() { return "none (built for CPU)"; }
+
+}  // namespace weightscope

@@ -1,0 +1,16 @@
+#include "comm/tensor_comm.hpp"
+
+namespace weightscope {
+
+TensorComm TensorComm::make(const HostComm& host, Place place, int device, double timeout_s) {
+  if (host.size() == 1) return TensorComm(SoloBackend{});
+  if (place == Place::cuda) return TensorComm(NcclBackend(host, device, timeout_s));
+  return TensorComm(MpiBackend(host));
+}
+
+const char* TensorComm::name() const {
+  constexpr const char* kNames[] = {"solo", "mpi", "nccl"};
+  return kNames[backend_.index()];
+}
+
+}  // namespace weightscope
