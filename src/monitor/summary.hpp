@@ -30,6 +30,7 @@ struct Measurement {
 
 /// Exact for counts; moments by Chan et al. 1979 / Pébay 2008 (SAND2008-6212). Order matters in the last bits
 /// only, so callers merge in a fixed order.
+void merge(Summary& into, const Summary& other);
 void merge(Measurement& into, const Measurement& other);
 
 /// Edge i of the histogram (i = 0 … 449), increasing; exact powers-of-two arithmetic.
