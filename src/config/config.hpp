@@ -26,4 +26,9 @@ std::string to_yaml(const RunConfig& config);
 /// Markdown reference of every key: default, allowed values, meaning. docs/config-reference.md is this text.
 std::string config_reference();
 
+/// Hash of the keys that must stay for a checkpoint to be continued.
+std::string resume_fingerprint(const RunConfig& config);
+/// "key: old → new" for each of those keys that differ.
+std::vector<std::string> resume_conflicts(const RunConfig& before, const RunConfig& now);
+
 }  // namespace weightscope

@@ -16,6 +16,7 @@ enum class OptimizerName { adamw };
 enum class BackendChoice { automatic, mpi, nccl };
 enum class Reduction { fast, reproducible };
 enum class Early { log2, none };
+enum class AlarmRule { nonfinite };
 
 struct ModelConfig {
   int layers = 12, heads = 12, width = 768, block = 1024, vocab = 50257, mlp_ratio = 4;
@@ -71,6 +72,7 @@ struct MonitorConfig {
   Early early = Early::log2;
   bool heads = true, head_histograms = false, displacement = true, gradients = false;
   std::int64_t spectra_every = 0, probe_every = 0, replicas_every = 50;
+  std::vector<AlarmRule> alarms{AlarmRule::nonfinite};
 };
 struct EvalConfig {
   std::int64_t every = 100, batches = 20;

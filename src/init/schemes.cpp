@@ -61,39 +61,36 @@ Distribution spectral(const C& c) {
 }  // namespace
 
 const std::array<Scheme, 16> kSchemes{{
-    {InitScheme::article, "article",
+    {InitScheme::article,
      "Linear N(0, std); Embedding N(0, sqrt(2/(rows + columns))); a tied wte ends as Linear",
      "the seed article: apply(weightInits) with nn.init.normal_ and xavier_normal_", with_constants<article>},
-    {InitScheme::gpt2, "gpt2", "N(0, std); residual projections N(0, std/sqrt(2L))",
+    {InitScheme::gpt2, "N(0, std); residual projections N(0, std/sqrt(2L))",
      "Radford et al. 2019, section 2.3", with_constants<gpt2>},
-    {InitScheme::normal, "normal", "N(0, std)", "-", with_constants<plain>},
-    {InitScheme::trunc_normal, "trunc_normal", "N(0, std) cut at 2 std", "BERT, Devlin et al. 2019",
+    {InitScheme::normal, "N(0, std)", "-", with_constants<plain>},
+    {InitScheme::trunc_normal, "N(0, std) cut at 2 std", "BERT, Devlin et al. 2019",
      with_constants<truncated>},
-    {InitScheme::xavier_normal, "xavier_normal", "N(0, sqrt(2/(fan_in + fan_out)))",
-     "Glorot & Bengio 2010, eq. 16", with_constants<xavier_n>},
-    {InitScheme::xavier_uniform, "xavier_uniform", "U(±sqrt(6/(fan_in + fan_out)))",
-     "Glorot & Bengio 2010, eq. 16", with_constants<xavier_u>},
-    {InitScheme::kaiming_normal, "kaiming_normal", "N(0, sqrt(2/fan_in))", "He et al. 2015, eq. 10",
-     with_constants<kaiming_n>},
-    {InitScheme::kaiming_uniform, "kaiming_uniform", "U(±sqrt(6/fan_in))", "He et al. 2015, eq. 10",
-     with_constants<kaiming_u>},
-    {InitScheme::lecun_normal, "lecun_normal", "N(0, sqrt(1/fan_in))", "LeCun et al. 1998, eq. 16",
-     with_constants<lecun>},
-    {InitScheme::orthogonal, "orthogonal", "orthonormal rows or columns; embeddings and head N(0, std)",
-     "Saxe et al. 2014", with_constants<orthogonal>},
-    {InitScheme::small_init, "small_init", "N(0, sqrt(2/(5C)))", "Nguyen & Salazar 2019, section 2.2",
+    {InitScheme::xavier_normal, "N(0, sqrt(2/(fan_in + fan_out)))", "Glorot & Bengio 2010, eq. 16",
+     with_constants<xavier_n>},
+    {InitScheme::xavier_uniform, "U(±sqrt(6/(fan_in + fan_out)))", "Glorot & Bengio 2010, eq. 16",
+     with_constants<xavier_u>},
+    {InitScheme::kaiming_normal, "N(0, sqrt(2/fan_in))", "He et al. 2015, eq. 10", with_constants<kaiming_n>},
+    {InitScheme::kaiming_uniform, "U(±sqrt(6/fan_in))", "He et al. 2015, eq. 10", with_constants<kaiming_u>},
+    {InitScheme::lecun_normal, "N(0, sqrt(1/fan_in))", "LeCun et al. 1998, eq. 16", with_constants<lecun>},
+    {InitScheme::orthogonal, "orthonormal rows or columns; embeddings and head N(0, std)", "Saxe et al. 2014",
+     with_constants<orthogonal>},
+    {InitScheme::small_init, "N(0, sqrt(2/(5C)))", "Nguyen & Salazar 2019, section 2.2",
      with_constants<small_init>},
-    {InitScheme::wang_init, "wang_init", "N(0, sqrt(2/(5C))); residual projections N(0, 2/(L sqrt(C)))",
+    {InitScheme::wang_init, "N(0, sqrt(2/(5C))); residual projections N(0, 2/(L sqrt(C)))",
      "GPT-NeoX-20B, Black et al. 2022, section 2.1.4", with_constants<wang>},
-    {InitScheme::mitchell, "mitchell",
+    {InitScheme::mitchell,
      "N(0, 1/sqrt(fan_in)) cut at 3 std; residual projections of layer l times 1/sqrt(2(l + 1))",
      "OLMo, Groeneveld et al. 2024", with_constants<mitchell>},
-    {InitScheme::depth_scaled, "depth_scaled",
+    {InitScheme::depth_scaled,
      "N(0, sqrt(2/(fan_in + fan_out))/sqrt(l + 1)) in layer l; N(0, std) outside the blocks",
      "DS-Init, Zhang, Titov & Sennrich 2019, eq. 6 (normal form)", with_constants<depth_scaled>},
-    {InitScheme::zero_proj, "zero_proj", "N(0, std); residual projections 0",
-     "Fixup, Zhang, Dauphin & Ma 2019, rule 1", with_constants<zero_proj>},
-    {InitScheme::spectral, "spectral",
+    {InitScheme::zero_proj, "N(0, std); residual projections 0", "Fixup, Zhang, Dauphin & Ma 2019, rule 1",
+     with_constants<zero_proj>},
+    {InitScheme::spectral,
      "N(0, min(1, sqrt(fan_out/fan_in))/sqrt(fan_in)); embeddings N(0, std); the condition at initialization "
      "only",
      "Yang, Simon & Bernstein 2023, condition 1", with_constants<spectral>},
@@ -114,7 +111,7 @@ std::string_view why_left_out(std::string_view name) {
 std::string schemes_reference() {
   std::string text = "| init.scheme | weights | source |\n|---|---|---|\n";
   for (const auto& s : kSchemes)
-    text += "| `" + std::string(s.name) + "` | " + std::string(s.formula) + " | " + std::string(s.source) +
+    text += "| `" + std::string(s.name()) + "` | " + std::string(s.formula) + " | " + std::string(s.source) +
             " |\n";
   return text;
 }

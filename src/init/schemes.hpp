@@ -28,6 +28,13 @@ enum class InitScheme : std::uint8_t {
   spectral
 };
 
+/// In the order of the enumeration, as the configuration writes them.
+inline constexpr std::array<std::string_view, 16> kSchemeNames{
+    "article",       "gpt2",           "normal",         "trunc_normal",
+    "xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform",
+    "lecun_normal",  "orthogonal",     "small_init",     "wang_init",
+    "mitchell",      "depth_scaled",   "zero_proj",      "spectral"};
+
 /// What a parameter is, as far as initialization cares.
 enum class ParameterKind : std::uint8_t {
   linear,
@@ -51,8 +58,9 @@ struct InitContext {
 /// tensor from. Biases are 0 and norm weights 1 in every scheme.
 struct Scheme {
   InitScheme id;
-  std::string_view name, formula, source;
+  std::string_view formula, source;
   Distribution (*of)(const InitContext&);
+  std::string_view name() const { return kSchemeNames[static_cast<std::size_t>(id)]; }
 };
 extern const std::array<Scheme, 16> kSchemes;
 const Scheme& scheme(InitScheme id);

@@ -44,7 +44,7 @@ std::vector<PlannedInit> plan_initialization(const RunConfig& config, const std:
   std::vector<PlannedInit> plan;
   for (std::size_t i = 0; i < table.size(); ++i)
     plan.push_back({static_cast<int>(i), row.of(context_of(config, table[i], table[i].kind, config.init.std)),
-                    std::string(row.name), "", ""});
+                    std::string(row.name()), "", ""});
   if (config.model.tied) {
     auto& wte = plan.front();
     const auto& p = table.front();
@@ -63,7 +63,7 @@ std::vector<PlannedInit> plan_initialization(const RunConfig& config, const std:
       if (!as_head && !glob_match(rule.match, p.name)) continue;
       const auto& by = scheme(rule.scheme);
       planned.distribution = by.of(context_of(config, p, as_head ? ParameterKind::head : p.kind, rule.std));
-      planned.scheme = "rule: " + std::string(by.name);
+      planned.scheme = "rule: " + std::string(by.name());
       planned.note = "set by the rule " + rule.match;
       matched = true;
     }

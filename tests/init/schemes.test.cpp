@@ -19,7 +19,7 @@ TEST(Schemes, TableFollowsTheEnumAndNamesAreUnique) {
   std::set<std::string_view> names;
   for (std::size_t i = 0; i < kSchemes.size(); ++i) {
     EXPECT_EQ(static_cast<std::size_t>(kSchemes[i].id), i);
-    EXPECT_TRUE(names.insert(kSchemes[i].name).second) << kSchemes[i].name;
+    EXPECT_TRUE(names.insert(kSchemes[i].name()).second) << kSchemes[i].name();
     EXPECT_FALSE(kSchemes[i].formula.empty());
     EXPECT_FALSE(kSchemes[i].source.empty());
   }
@@ -29,8 +29,8 @@ TEST(Schemes, BiasesAreZeroAndNormWeightsOneEverywhere) {
   for (const auto& row : kSchemes) {
     const auto bias = row.of(context(ParameterKind::bias, 768, 1)),
                norm = row.of(context(ParameterKind::norm_weight, 768, 1));
-    EXPECT_TRUE(bias.family == Family::constant && bias.spread == 0) << row.name;
-    EXPECT_TRUE(norm.family == Family::constant && norm.spread == 1) << row.name;
+    EXPECT_TRUE(bias.family == Family::constant && bias.spread == 0) << row.name();
+    EXPECT_TRUE(norm.family == Family::constant && norm.spread == 1) << row.name();
   }
 }
 

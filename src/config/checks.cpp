@@ -1,0 +1,119 @@
+#include "config/checks.hpp"
+
+#include <bit>
+#include <cstdlib>
+
+#include "config/text.hpp"
+
+namespace weightscope {
+namespace {
+
+/// Where a key stands in the file, or the file alone when it has its default.
+std::string place_of(const YamlNode& root, const std::string& file, const std::string& path) {
+  const auto dot = path.find('.');
+  const auto* section = root.find(path.substr(0, dot));
+  if (section == nullptr) return file;
+  if (dot == std::string::npos) return section->where;
+  const auto* value = section->find(path.substr(dot + 1));
+  return value == nullptr ? section->where : value->where;
+}
+
+bool power_of_two(std::int64_t n) { return n > 0 && std::has_single_bit(static_cast<std::uint64_t>(n)); }
+
+std::string equals(const std::string& key, std::int64_t value) { return key + " = " + std::to_string(value); }
+
+bool valid_name(const std::string& name) {
+  const auto allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  return !name.empty() && name.size() <= 64 && name.find_first_not_of(allowed) == std::string::npos &&
+         name != "." && name != "..";
+}
+
+}  // namespace
+
+void cross_check(const RunConfig& c, const YamlNode& root, const std::string& file, int world,
+                 Problems& problems) {
+  const auto refuse = [&](const std::string& key, const std::string& what) {
+    problems.add(place_of(root, file, key), what);
+  };
+  const auto unavailable = [&](const std::string& key) {
+    refuse(key, key + " is not available in this version; leave it out");
+  };
+  if (!valid_name(c.name))
+    refuse("name", "name = " + c.name + " is not 1 to 64 letters, digits, '.', '_' or '-'");
+  if (c.model.width % c.model.heads != 0)
+    refuse("model.heads",
+           equals("model.heads", c.model.heads) + " does not divide " + equals("model.width", c.model.width));
+  const std::int64_t ranks = world > 0 ? world : 1;
+  if (c.train.global_batch % (ranks * c.train.micro_batch) != 0)
+    refuse("train.global_batch", equals("train.global_batch", c.train.global_batch) +
+                                     " is not a multiple of " + std::to_string(ranks) + " rank(s) x " +
+                                     equals("train.micro_batch", c.train.micro_batch));
+  if (c.parallel.reduction == Reduction::reproducible) {
+    if (!power_of_two(ranks))
+      refuse("parallel.reduction",
+             "parallel.reduction = reproducible needs 1, 2, 4, 8 ... ranks, not " + std::to_string(ranks));
+    if (c.train.global_batch % c.train.micro_batch == 0 &&
+        !power_of_two(c.train.global_batch / c.train.micro_batch))
+      refuse("parallel.reduction",
+             "parallel.reduction = reproducible needs train.global_batch / train.micro_batch to be a power "
+             "of two, not " +
+                 std::to_string(c.train.global_batch / c.train.micro_batch));
+  }
+  if (c.schedule.warmup_steps > c.train.steps)
+    refuse("schedule.warmup_steps", equals("schedule.warmup_steps", c.schedule.warmup_steps) +
+                                        " is more than " + equals("train.steps", c.train.steps));
+  if (c.parallel.backend == BackendChoice::nccl && c.train.device == Device::cpu)
+    refuse("parallel.backend", "parallel.backend = nccl moves tensors of GPUs, but train.device = cpu");
+  if (c.parallel.backend == BackendChoice::mpi && c.train.device == Device::cuda)
+    refuse("parallel.backend",
+           "parallel.backend = mpi moves tensors in host memory, but train.device = cuda");
+  if (c.init.from.empty() == false && !c.init.rules.empty())
+    refuse("init.rules", "init.rules do nothing when init.from gives the weights");
+  if (c.model.qk_norm) unavailable("model.qk_norm");
+  if (c.monitor.gradients) unavailable("monitor.gradients");
+  if (c.monitor.spectra_every > 0) unavailable("monitor.spectra_every");
+  if (c.monitor.probe_every > 0) unavailable("monitor.probe_every");
+}
+
+void substitute(RunConfig& c, const YamlNode& root, const std::string& file, Problems& problems) {
+  const auto expand = [&](const std::string& key, std::string& text) {
+    std::string out;
+    for (std::size_t at = 0; at < text.size();) {
+      const auto open = text.find("${", at), close = open == std::string::npos ? open : text.find('}', open);
+      if (open == std::string::npos) {
+        out += text.substr(at);
+        break;
+      }
+      const auto what = close == std::string::npos ? "" : text.substr(open + 2, close - open - 2);
+      out += text.substr(at, open - at);
+      at = close == std::string::npos ? text.size() : close + 1;
+      const auto fallback = what.find(":-");
+      const char* variable =
+          what.starts_with("env:")
+              ? std::getenv(what.substr(4, fallback == std::string::npos ? fallback : fallback - 4).c_str())
+              : nullptr;
+      if (what == "name")
+        out += c.name;
+      else if (what == "seed")
+        out += std::to_string(c.seed);
+      else if (variable != nullptr)
+        out += variable;
+      else if (what.starts_with("env:") && fallback != std::string::npos)
+        out += what.substr(fallback + 2);
+      else
+        problems.add(
+            place_of(root, file, key),
+            key + ": cannot replace ${" + what + "}" +
+                (what.starts_with("env:") ? " (the variable is not set; ${env:VAR:-default} gives a default)"
+                                          : "; known are ${name}, ${seed}, ${env:VAR:-default}"));
+    }
+    text = out;
+  };
+  expand("output", c.output);
+  expand("data.train", c.data.train);
+  expand("data.val", c.data.val);
+  expand("init.from", c.init.from);
+  if (c.output.empty()) problems.add(place_of(root, file, "output"), "output is empty; name a run directory");
+}
+
+}  // namespace weightscope

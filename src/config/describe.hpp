@@ -1,0 +1,195 @@
+#pragma once
+// Private to config: the one list of all keys. A line names a key, its member, its limits and its meaning;
+// reading, limits, unknown-key hints, the resolved file, --set and docs/config-reference.md all walk these
+// lines.
+#include <array>
+#include <concepts>
+#include <limits>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "config/run_config.hpp"
+
+namespace weightscope {
+
+/// Allowed numbers: low <= value <= high; `open_low` excludes low itself.
+struct Limits {
+  double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
+  bool open_low = false;
+};
+constexpr Limits at_least(double low) { return {low, std::numeric_limits<double>::infinity()}; }
+constexpr Limits above(double low) { return {low, std::numeric_limits<double>::infinity(), true}; }
+constexpr Limits between(double low, double high) { return {low, high}; }
+constexpr Limits any() { return {}; }
+
+/// Names of an enumeration's values as the file writes them.
+template <class E>
+struct EnumNames;
+#define WEIGHTSCOPE_NAMES(E, n, ...)                                                     \
+  template <>                                                                            \
+  struct EnumNames<E> {                                                                  \
+    static constexpr std::array<std::pair<E, std::string_view>, n> table{{__VA_ARGS__}}; \
+  }
+WEIGHTSCOPE_NAMES(Activation, 2, {Activation::gelu_tanh, "gelu_tanh"}, {Activation::gelu, "gelu"});
+WEIGHTSCOPE_NAMES(Precision, 2, {Precision::fp32, "fp32"}, {Precision::bf16, "bf16"});
+WEIGHTSCOPE_NAMES(Device, 3, {Device::automatic, "auto"}, {Device::cpu, "cpu"}, {Device::cuda, "cuda"});
+WEIGHTSCOPE_NAMES(SampleOrder, 2, {SampleOrder::shuffled, "shuffled"},
+                  {SampleOrder::sequential, "sequential"});
+WEIGHTSCOPE_NAMES(ScheduleName, 4, {ScheduleName::cosine, "cosine"}, {ScheduleName::linear, "linear"},
+                  {ScheduleName::constant, "constant"}, {ScheduleName::wsd, "wsd"});
+WEIGHTSCOPE_NAMES(OptimizerName, 1, {OptimizerName::adamw, "adamw"});
+WEIGHTSCOPE_NAMES(BackendChoice, 3, {BackendChoice::automatic, "auto"}, {BackendChoice::mpi, "mpi"},
+                  {BackendChoice::nccl, "nccl"});
+WEIGHTSCOPE_NAMES(Reduction, 2, {Reduction::fast, "fast"}, {Reduction::reproducible, "reproducible"});
+WEIGHTSCOPE_NAMES(Early, 2, {Early::log2, "log2"}, {Early::none, "none"});
+WEIGHTSCOPE_NAMES(AlarmRule, 1, {AlarmRule::nonfinite, "nonfinite"});
+#undef WEIGHTSCOPE_NAMES
+template <>
+struct EnumNames<InitScheme> {
+  static constexpr auto table = [] {
+    std::array<std::pair<InitScheme, std::string_view>, kSchemeNames.size()> t{};
+    for (std::size_t i = 0; i < t.size(); ++i) t[i] = {static_cast<InitScheme>(i), kSchemeNames[i]};
+    return t;
+  }();
+};
+template <class T>
+concept NamedEnum = std::is_enum_v<T>;
+
+template <class T, class S>
+concept Is = std::same_as<std::remove_cvref_t<T>, S>;
+
+template <class V>
+void describe(Is<ModelConfig> auto& c, V& v) {
+  v("layers", c.layers, between(1, 1024), "transformer blocks L");
+  v("heads", c.heads, between(1, 1024), "attention heads H per block; divides width");
+  v("width", c.width, between(1, 65536), "residual width C");
+  v("block", c.block, between(1, 1 << 20), "context length T [tokens]");
+  v("vocab", c.vocab, between(2, 65536), "vocabulary V [token ids]; token files hold 16-bit ids");
+  v("mlp_ratio", c.mlp_ratio, between(1, 64), "hidden width of the MLP over C");
+  v("dropout", c.dropout, between(0, 0.95),
+    "probability of dropping embedding, residual and attention values");
+  v("bias", c.bias, any(), "biases in Linear and LayerNorm");
+  v("tied", c.tied, any(), "the head is the token embedding");
+  v("activation", c.activation, any(), "GELU: gelu_tanh (GPT-2's approximation) or gelu (erf)");
+  v("qk_norm", c.qk_norm, any(), "LayerNorm on q and k; not available in this version");
+}
+template <class V>
+void describe(Is<InitRule> auto& c, V& v) {
+  v("match", c.match, any(), "parameter names, * for any characters: h.*.attn.c_proj.weight");
+  v("scheme", c.scheme, any(), "scheme of the tensors that match");
+  v("std", c.std, between(0, 1000), "standard deviation for schemes that use one");
+}
+template <class V>
+void describe(Is<InitConfig> auto& c, V& v) {
+  v("scheme", c.scheme, any(), "how rank 0 draws the weights (table below)");
+  v("std", c.std, between(0, 1000), "standard deviation for schemes that use one");
+  v("rules", c.rules, any(), "list of {match, scheme, std}: exceptions by parameter name; later ones win");
+  v("from", c.from, any(),
+    "checkpoint, run or Hugging Face GPT-2 directory to start from instead; empty: initialize");
+}
+template <class V>
+void describe(Is<DataConfig> auto& c, V& v) {
+  v("train", c.train, any(), "token file (weightscope prepare)");
+  v("val", c.val, any(), "token file for evaluation; empty: none");
+  v("order", c.order, any(), "shuffled: a keyed permutation of blocks each epoch; sequential: file order");
+}
+template <class V>
+void describe(Is<TrainConfig> auto& c, V& v) {
+  v("steps", c.steps, between(1, 1e12), "updates");
+  v("global_batch", c.global_batch, between(1, 1 << 24), "samples per update, over all ranks");
+  v("micro_batch", c.micro_batch, between(1, 1 << 24),
+    "samples per forward pass of a rank; ranks x micro_batch divides global_batch");
+  v("precision", c.precision, any(),
+    "fp32, or bf16 (GEMMs and activations; master weights, sums and residual stream stay fp32)");
+  v("device", c.device, any(), "auto: CUDA where there is a GPU and a build for it");
+  v("grad_clip", c.grad_clip, at_least(0), "largest global L2 norm of the gradient; 0: no clipping");
+  v("recompute", c.recompute, any(),
+    "keep only block inputs and compute the rest again in backward: less memory, about 1/3 more time");
+}
+template <class V>
+void describe(Is<OptimizerConfig> auto& c, V& v) {
+  v("name", c.name, any(), "AdamW, Loshchilov & Hutter 2019");
+  v("lr", c.lr, between(0, 1000), "peak learning rate");
+  v.pair("betas", c.beta1, c.beta2, between(0, 0.999999), "decay of the first and second moment");
+  v("eps", c.eps, above(0), "added to the root of the second moment");
+  v("weight_decay", c.weight_decay, between(0, 1000), "decoupled, on matrices only");
+}
+template <class V>
+void describe(Is<ScheduleConfig> auto& c, V& v) {
+  v("name", c.name, any(), "shape of the learning rate after warm-up");
+  v("warmup_steps", c.warmup_steps, between(0, 1e12), "updates of linear warm-up");
+  v("min_ratio", c.min_ratio, between(0, 1), "learning rate at the end over its peak");
+  v("decay_fraction", c.decay_fraction, between(0, 1), "wsd: last part of training that decays");
+}
+template <class V>
+void describe(Is<ParallelConfig> auto& c, V& v) {
+  v("backend", c.backend, any(), "auto: NCCL on GPUs, MPI on CPUs");
+  v("bucket_mb", c.bucket_mb, between(0.001, 4096),
+    "gradient bucket [MiB]: all-reduced while backward goes on");
+  v("reduction", c.reduction, any(),
+    "reproducible: one fixed summation tree, the same bits on 1, 2, 4 ... ranks");
+  v("zero", c.zero, between(0, 1), "1: AdamW's moments are sharded over ranks (ZeRO-1)");
+  v("timeout_s", c.timeout_s, between(1, 86400), "a collective that takes longer is an error [s]");
+}
+template <class V>
+void describe(Is<MonitorConfig> auto& c, V& v) {
+  v("every", c.every, between(1, 1e12), "updates between snapshots, or {epochs: N}");
+  v("early", c.early, any(), "log2: also steps 1, 2, 4, 8 ... until `every` takes over");
+  v("heads", c.heads, any(), "record summaries of each head of q, k and v");
+  v("head_histograms", c.head_histograms, any(), "record the histogram of each head as well");
+  v("displacement", c.displacement, any(),
+    "record |W - W0|/|W0|; keeps the initial weights in the run directory");
+  v("gradients", c.gradients, any(), "record gradient statistics; not available in this version");
+  v("spectra_every", c.spectra_every, between(0, 1e12),
+    "updates between spectra; not available in this version");
+  v("probe_every", c.probe_every, between(0, 1e12),
+    "updates between attention probes; not available in this version");
+  v("replicas_every", c.replicas_every, between(0, 1e12),
+    "updates between comparisons of all replicas; 0: never");
+  v("alarms", c.alarms, any(),
+    "rules that are watched: nonfinite stops the run when loss or gradient norm are not finite");
+}
+template <class V>
+void describe(Is<EvalConfig> auto& c, V& v) {
+  v("every", c.every, between(0, 1e12), "updates between evaluations; 0: never");
+  v("batches", c.batches, between(1, 1 << 24), "global batches of data.val per evaluation, from its start");
+}
+template <class V>
+void describe(Is<CheckpointConfig> auto& c, V& v) {
+  v("every", c.every, between(0, 1e12),
+    "updates between checkpoints; 0: never (a run that is stopped still saves one)");
+  v("keep", c.keep, between(1, 1 << 20), "newest checkpoints to keep");
+  v("keep_every", c.keep_every, between(0, 1e12),
+    "also keep every checkpoint whose step is a multiple; 0: none");
+}
+template <class V>
+void describe(Is<RunConfig> auto& c, V& v) {
+  v("name", c.name, any(), "letters, digits, . _ - (at most 64)");
+  v("seed", c.seed, between(0, 18446744073709551615.0), "root of every random stream");
+  v("output", c.output, any(), "run directory; ${name}, ${seed}, ${env:VAR:-default} are replaced");
+  v("model", c.model, any(), "");
+  v("init", c.init, any(), "");
+  v("data", c.data, any(), "");
+  v("train", c.train, any(), "");
+  v("optimizer", c.optimizer, any(), "");
+  v("schedule", c.schedule, any(), "");
+  v("parallel", c.parallel, any(), "");
+  v("monitor", c.monitor, any(), "");
+  v("eval", c.eval, any(), "");
+  v("checkpoint", c.checkpoint, any(), "");
+}
+
+/// A struct with keys of its own.
+struct AnyVisitor {
+  template <class... A>
+  void operator()(A&&...) {}
+  template <class... A>
+  void pair(A&&...) {}
+};
+template <class T>
+concept Section = std::is_class_v<T> && requires(T& t, AnyVisitor v) {
+  describe(t, v);
+};
+
+}  // namespace weightscope

@@ -1,0 +1,64 @@
+#include "data/tokenizer.hpp"
+
+#include <sentencepiece_processor.h>
+
+#include <filesystem>
+
+#include "core/error.hpp"
+
+namespace weightscope {
+
+/// Null processor: bytes.
+struct Tokenizer::Impl {
+  std::unique_ptr<sentencepiece::SentencePieceProcessor> processor;
+};
+
+Tokenizer Tokenizer::make(const std::string& spec) {
+  auto impl = std::make_shared<Impl>();
+  constexpr std::string_view kPrefix = "sentencepiece:";
+  if (spec.starts_with(kPrefix)) {
+    const auto path = spec.substr(kPrefix.size());
+    require(std::filesystem::is_regular_file(path), Fault::data,
+            path + " does not exist; a SentencePiece model was expected");
+    impl->processor = std::make_unique<sentencepiece::SentencePieceProcessor>();
+    const auto status = impl->processor->Load(path);
+    require(status.ok(), Fault::data, path + " is no SentencePiece model");
+    require(impl->processor->GetPieceSize() <= 65536, Fault::data,
+            path + " has more than 65536 pieces; token files hold 16-bit ids");
+  } else {
+    require(spec == "byte", Fault::config,
+            "tokenizer " + spec + " is not byte, sentencepiece:FILE or train:bpe:VOCAB");
+  }
+  Tokenizer tokenizer;
+  tokenizer.impl_ = std::move(impl);
+  return tokenizer;
+}
+
+std::vector<std::uint16_t> Tokenizer::encode(const std::string& text) const {
+  std::vector<std::uint16_t> ids;
+  if (impl_->processor == nullptr) {
+    ids.reserve(text.size());
+    for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
+    return ids;
+  }
+  std::vector<int> pieces;
+  const auto status = impl_->processor->Encode(text, &pieces);
+  require(status.ok(), Fault::data, "the text cannot be tokenized: " + status.ToString());
+  ids.assign(pieces.begin(), pieces.end());
+  return ids;
+}
+
+std::string Tokenizer::decode(const std::vector<std::uint16_t>& ids) const {
+  std::string text;
+  if (impl_->processor == nullptr) {
+    for (const auto id : ids) text += static_cast<char>(id);
+    return text;
+  }
+  const auto status = impl_->processor->Decode(std::vector<int>(ids.begin(), ids.end()), &text);
+  require(status.ok(), Fault::data, "the tokens cannot be turned into text: " + status.ToString());
+  return text;
+}
+
+int Tokenizer::vocab() const { return impl_->processor == nullptr ? 256 : impl_->processor->GetPieceSize(); }
+
+}  // namespace weightscope
