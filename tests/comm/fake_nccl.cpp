@@ -1,0 +1,191 @@
+#include "comm/fake_nccl.hpp"
+
+#include <cuda_runtime_api.h>
+#include <mpi.h>
+#include <nccl.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "comm/tree_add.hpp"
+
+namespace weightscope::fake {
+
+State& state() {
+  static State instance;
+  return instance;
+}
+void reset() { state() = State{}; }
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const auto& call : state().calls) all.push_back(call.name);
+  return all;
+}
+
+namespace {
+
+void record(const char* name, std::size_t count, const void* stream, const void* event = nullptr) {
+  state().calls.push_back({name, count, stream, event});
+}
+
+MPI_Datatype mpi_type(ncclDataType_t type) { return type == ncclFloat64 ? MPI_DOUBLE : MPI_FLOAT; }
+std::size_t bytes_of(ncclDataType_t type) { return type == ncclFloat64 ? 8 : type == ncclBfloat16 ? 2 : 4; }
+
+/// Counts a collective; the answer that was ordered for it, or success.
+ncclResult_t begin(const char* name, std::size_t count, cudaStream_t stream) {
+  record(name, count, stream);
+  ++state().collectives;
+  if (state().hang_at_collective) return ncclInProgress;
+  return ncclSuccess;
+}
+
+void divide(void* data, std::size_t count, ncclDataType_t type, int by) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (type == ncclFloat64)
+      static_cast<double*>(data)[i] /= by;
+    else
+      static_cast<float*>(data)[i] /= static_cast<float>(by);
+  }
+}
+
+int world() {
+  int size = 1;
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  return size;
+}
+
+struct Pending {
+  void* data;
+  std::size_t count;
+  int peer;
+};
+Pending sent{}, received{};
+
+}  // namespace
+}  // namespace weightscope::fake
+
+using namespace weightscope::fake;
+
+extern "C" {
+const char* ncclGetErrorString(ncclResult_t) { return "ordered by the test"; }
+ncclResult_t ncclGetVersion(int* version) {
+  *version = 22809;
+  return ncclSuccess;
+}
+ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
+  record("ncclGetUniqueId", 0, nullptr);
+  std::memset(id, 7, sizeof *id);
+  return ncclSuccess;
+}
+ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int, ncclUniqueId id, int, ncclConfig_t* config) {
+  record(config->blocking == 0 && id.internal[5] == 7 ? "ncclCommInitRankConfig"
+                                                      : "ncclCommInitRankConfig with wrong arguments",
+         0, nullptr);
+  *comm = reinterpret_cast<ncclComm_t>(0x1);
+  return state().never_ready || state().polls_until_ready > 0 ? ncclInProgress : ncclSuccess;
+}
+ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* result) {
+  const bool waiting = state().never_ready || (state().collectives > 0 && state().hang_at_collective) ||
+                       --state().polls_until_ready > 0;
+  const bool failing = state().fail_at_collective > 0 && state().collectives >= state().fail_at_collective;
+  *result = failing ? ncclRemoteError : waiting ? ncclInProgress : ncclSuccess;
+  return ncclSuccess;
+}
+ncclResult_t ncclCommAbort(ncclComm_t) {
+  ++state().aborted;
+  return ncclSuccess;
+}
+ncclResult_t ncclCommDestroy(ncclComm_t) {
+  ++state().destroyed;
+  return ncclSuccess;
+}
+ncclResult_t ncclAllReduce(const void*, void* out, size_t count, ncclDataType_t type, ncclRedOp_t op,
+                           ncclComm_t, cudaStream_t stream) {
+  const auto answer = begin(op == ncclAvg ? "ncclAllReduce avg" : "ncclAllReduce other", count, stream);
+  if (answer != ncclSuccess || state().fail_at_collective > 0) return answer;
+  MPI_Allreduce(MPI_IN_PLACE, out, static_cast<int>(count), mpi_type(type), MPI_SUM, MPI_COMM_WORLD);
+  divide(out, count, type, world());
+  return ncclSuccess;
+}
+ncclResult_t ncclBroadcast(const void*, void* out, size_t count, ncclDataType_t type, int root, ncclComm_t,
+                           cudaStream_t stream) {
+  begin("ncclBroadcast", count, stream);
+  MPI_Bcast(out, static_cast<int>(count * bytes_of(type)), MPI_BYTE, root, MPI_COMM_WORLD);
+  return ncclSuccess;
+}
+ncclResult_t ncclReduceScatter(const void* in, void* out, size_t count, ncclDataType_t type, ncclRedOp_t,
+                               ncclComm_t, cudaStream_t stream) {
+  begin("ncclReduceScatter", count, stream);
+  std::vector<std::byte> sum(count * bytes_of(type));
+  MPI_Reduce_scatter_block(in, sum.data(), static_cast<int>(count), mpi_type(type), MPI_SUM, MPI_COMM_WORLD);
+  std::memcpy(out, sum.data(), sum.size());
+  divide(out, count, type, world());
+  return ncclSuccess;
+}
+ncclResult_t ncclAllGather(const void* in, void* out, size_t count, ncclDataType_t type, ncclComm_t,
+                           cudaStream_t stream) {
+  begin("ncclAllGather", count, stream);
+  const std::vector<std::byte> mine(static_cast<const std::byte*>(in),
+                                    static_cast<const std::byte*>(in) + count * bytes_of(type));
+  MPI_Allgather(mine.data(), static_cast<int>(mine.size()), MPI_BYTE, out, static_cast<int>(mine.size()),
+                MPI_BYTE, MPI_COMM_WORLD);
+  return ncclSuccess;
+}
+ncclResult_t ncclGroupStart() { return ncclSuccess; }
+ncclResult_t ncclSend(const void* data, size_t count, ncclDataType_t, int peer, ncclComm_t, cudaStream_t) {
+  sent = {const_cast<void*>(data), count, peer};
+  return ncclSuccess;
+}
+ncclResult_t ncclRecv(void* data, size_t count, ncclDataType_t, int peer, ncclComm_t, cudaStream_t) {
+  received = {data, count, peer};
+  return ncclSuccess;
+}
+ncclResult_t ncclGroupEnd() {
+  begin("ncclSend+ncclRecv", sent.count, nullptr);
+  MPI_Sendrecv(sent.data, static_cast<int>(sent.count), MPI_FLOAT, sent.peer, 0, received.data,
+               static_cast<int>(received.count), MPI_FLOAT, received.peer, 0, MPI_COMM_WORLD,
+               MPI_STATUS_IGNORE);
+  return ncclSuccess;
+}
+
+const char* cudaGetErrorString(cudaError_t) { return "fake"; }
+cudaError_t cudaSetDevice(int device) {
+  record("cudaSetDevice", static_cast<std::size_t>(device), nullptr);
+  return cudaSuccess;
+}
+cudaError_t cudaMalloc(void** data, size_t bytes) {
+  *data = std::malloc(bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaFree(void* data) {
+  std::free(data);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = reinterpret_cast<cudaStream_t>(0x100);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  static std::uintptr_t next = 0x200;
+  *event = reinterpret_cast<cudaEvent_t>(next++);
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  record("cudaEventRecord", 0, stream, event);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  record("cudaStreamWaitEvent", 0, stream, event);
+  return cudaSuccess;
+}
+}
+
+namespace weightscope {
+int add_on_device(float* into, const float* other, std::size_t count, void* stream) {
+  fake::record("tree_add", count, stream);
+  for (std::size_t i = 0; i < count; ++i) into[i] += other[i];
+  return 0;
+}
+}  // namespace weightscope

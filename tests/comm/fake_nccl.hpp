@@ -1,0 +1,30 @@
+#pragma once
+// Stands in for NCCL and the CUDA runtime at link time: device memory is host memory, streams and events are
+// numbers, collectives move data through MPI. Everything is recorded, and errors can be ordered.
+#include <string>
+#include <vector>
+
+namespace weightscope::fake {
+
+struct Call {
+  std::string name;
+  std::size_t count = 0;
+  const void* stream = nullptr;
+  const void* event = nullptr;
+};
+
+struct State {
+  std::vector<Call> calls;
+  int polls_until_ready = 0;   ///< "in progress" answers after initialization
+  bool never_ready = false;    ///< initialization hangs
+  int fail_at_collective = 0;  ///< n: the n-th collective reports an asynchronous error
+  bool hang_at_collective = false;
+  int aborted = 0, destroyed = 0;
+  int collectives = 0;
+};
+State& state();
+void reset();
+
+std::vector<std::string> names();  ///< of all calls, in order
+
+}  // namespace weightscope::fake

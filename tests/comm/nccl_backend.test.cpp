@@ -1,0 +1,148 @@
+// The NCCL backend against recorded calls: order, counts, streams, events, errors. Device memory is host
+// memory here.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+
+#include "comm/fake_nccl.hpp"
+#include "comm/tensor_comm.hpp"
+
+namespace weightscope {
+
+class Nccl : public testing::Test {
+ protected:
+  void SetUp() override { fake::reset(); }
+  HostComm host = HostComm::world();
+  NcclBackend backend(double timeout_s = 5) { return NcclBackend(host, 3, timeout_s); }
+  std::vector<float> values(std::size_t n) const {
+    std::vector<float> x(n);
+    for (std::size_t i = 0; i < n; ++i)
+      x[i] = std::sin(static_cast<float>(i + 100U * static_cast<unsigned>(host.rank())));
+    return x;
+  }
+  Buffer of(std::vector<float>& x) const {
+    Buffer b;
+    b.data = x.data(), b.count = x.size(), b.place = Place::cuda, b.stream = reinterpret_cast<void*>(0x42);
+    return b;
+  }
+};
+
+TEST_F(Nccl, OnlyRankZeroMakesTheIdAndTheDeviceIsSetFirst) {
+  auto nccl = backend();
+  const auto expected =
+      host.is_root() ? std::vector<std::string>{"cudaSetDevice", "ncclGetUniqueId", "ncclCommInitRankConfig"}
+                     : std::vector<std::string>{"cudaSetDevice", "ncclCommInitRankConfig"};
+  EXPECT_EQ(fake::names(), expected);
+  EXPECT_EQ(fake::state().calls[0].count, 3U);
+}
+
+TEST_F(Nccl, InitializationIsPolledUntilReady) {
+  fake::state().polls_until_ready = 5;
+  auto nccl = backend();
+  EXPECT_LE(fake::state().polls_until_ready, 0);
+}
+
+TEST_F(Nccl, InitializationThatNeverEndsIsAnErrorAfterTheDeadline) {
+  fake::state().never_ready = true;
+  try {
+    backend(0.05);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.fault(), Fault::comm);
+    EXPECT_NE(std::string(e.what()).find("timeout_s"), std::string::npos) << e.what();
+  }
+  EXPECT_EQ(fake::state().aborted, 1);
+}
+
+TEST_F(Nccl, CollectiveWaitsForItsProducerAndTheConsumerForIt) {
+  auto nccl = backend();
+  auto x = values(1000);
+  fake::state().calls.clear();
+  nccl.all_reduce_mean(of(x));
+  nccl.wait(reinterpret_cast<void*>(0x43));
+  const auto& calls = fake::state().calls;
+  ASSERT_EQ(fake::names(),
+            (std::vector<std::string>{"cudaEventRecord", "cudaStreamWaitEvent", "ncclAllReduce avg",
+                                      "cudaEventRecord", "cudaStreamWaitEvent"}));
+  const auto* own = calls[2].stream;
+  EXPECT_EQ(calls[0].stream, reinterpret_cast<void*>(0x42)) << "the event is recorded behind the producer";
+  EXPECT_EQ(calls[1].stream, own) << "our stream waits for it";
+  EXPECT_EQ(calls[0].event, calls[1].event);
+  EXPECT_EQ(calls[3].stream, own);
+  EXPECT_EQ(calls[4].stream, reinterpret_cast<void*>(0x43)) << "the consumer waits for our stream";
+  EXPECT_EQ(calls[3].event, calls[4].event);
+  EXPECT_NE(own, calls[0].stream);
+}
+
+TEST_F(Nccl, MessagesBeyondTwoToTheThirtyAreSplit) {
+  auto nccl = backend();
+  fake::state().fail_at_collective = 1000;  // the substitute moves no data then
+  fake::state().calls.clear();
+  Buffer huge;
+  huge.data = reinterpret_cast<void*>(0x1000), huge.count = (std::size_t{5} << 29) + 7,
+  huge.place = Place::cuda;
+  nccl.all_reduce_mean(huge);
+  std::vector<std::size_t> counts;
+  for (const auto& call : fake::state().calls)
+    if (call.name.starts_with("nccl")) counts.push_back(call.count);
+  EXPECT_EQ(counts, (std::vector<std::size_t>{std::size_t{1} << 30, std::size_t{1} << 30,
+                                              (std::size_t{1} << 29) + 7}));
+}
+
+TEST_F(Nccl, GivesTheResultsOfTheMpiBackend) {
+  auto nccl = backend();
+  MpiBackend mpi(host);
+  const auto host_buffer = [](std::vector<float>& x) {
+    Buffer b;
+    b.data = x.data(), b.count = x.size();
+    return b;
+  };
+  auto a = values(501), b = values(501);
+  nccl.all_reduce_mean(of(a)), mpi.all_reduce_mean(host_buffer(b));
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-6F);
+  const auto P = static_cast<std::size_t>(host.size()), n = std::size_t{20};
+  auto c = values(n * P), d = values(n * P);
+  auto part = [&](Buffer whole) {
+    whole.data = static_cast<float*>(whole.data) + n * static_cast<std::size_t>(host.rank()), whole.count = n;
+    return whole;
+  };
+  nccl.reduce_scatter_mean(of(c), part(of(c))), mpi.reduce_scatter_mean(host_buffer(d), part(host_buffer(d)));
+  nccl.all_gather(part(of(c)), of(c)), mpi.all_gather(part(host_buffer(d)), host_buffer(d));
+  for (std::size_t i = 0; i < c.size(); ++i) EXPECT_NEAR(c[i], d[i], 1e-6F);
+  auto e = values(77), f = values(77);
+  nccl.broadcast(of(e)), mpi.broadcast(host_buffer(f));
+  EXPECT_EQ(e, f);
+  if (!std::has_single_bit(P)) return;
+  auto g = values(5000), h = values(5000);
+  nccl.all_reduce_sum_tree(of(g)), mpi.all_reduce_sum_tree(host_buffer(h));
+  EXPECT_EQ(g, h) << "the tree gives the same bits over both";
+}
+
+TEST_F(Nccl, AsynchronousErrorAbortsAndNamesTheOperation) {
+  {
+    auto nccl = backend();
+    auto x = values(10);
+    fake::state().fail_at_collective = 2;
+    nccl.all_reduce_mean(of(x));
+    try {
+      nccl.all_reduce_mean(of(x));
+      FAIL();
+    } catch (const Error& e) {
+      EXPECT_EQ(e.fault(), Fault::comm);
+      EXPECT_NE(std::string(e.what()).find("all-reduce of 10 elements (operation 2)"), std::string::npos)
+          << e.what();
+    }
+  }
+  EXPECT_EQ(fake::state().aborted, 1);
+  EXPECT_EQ(fake::state().destroyed, 0);
+}
+
+TEST_F(Nccl, CollectiveThatHangsIsAnErrorAfterTheDeadline) {
+  auto nccl = backend(0.05);
+  auto x = values(10);
+  fake::state().hang_at_collective = true;
+  EXPECT_THROW(nccl.all_reduce_mean(of(x)), Error);
+}
+
+}  // namespace weightscope

@@ -1,0 +1,3 @@
+weightscope_test(config/config.test.cpp LINK config LABELS fast)
+weightscope_test(config/strict_yaml.test.cpp LINK config LABELS fast)
+weightscope_test(config/shipped.test.cpp LINK config LABELS fast)
