@@ -64,7 +64,8 @@ int run_import(const Context& context, const ConvertArguments& arguments);
 
 struct CheckArguments {
   ConfigArguments config;
-  int ranks = 0;  ///< 0: those of this job
+  int ranks = 0;           ///< 0: those of this job
+  bool reference = false;  ///< print docs/config-reference.md instead
 };
 int run_check(const Context& context, const CheckArguments& arguments);
 

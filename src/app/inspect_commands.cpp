@@ -5,6 +5,7 @@
 #include "app/commands.hpp"
 #include "comm/versions.hpp"
 #include "core/build_info.hpp"
+#include "core/error.hpp"
 #include "model/device.hpp"
 #include "model/memory_plan.hpp"
 #include "ops/cpu/kernels.hpp"
@@ -24,6 +25,8 @@ std::string megabytes(std::int64_t bytes) {
 }  // namespace
 
 int run_check(const Context& context, const CheckArguments& arguments) {
+  if (arguments.reference) return std::fputs(config_reference().c_str(), stdout) < 0 ? 1 : 0;
+  require(!arguments.config.file.empty(), Fault::config, "CONFIG is required");
   const int world = arguments.ranks > 0 ? arguments.ranks : context.host->size();
   const auto config = load_config(context, arguments.config, world);
   std::int64_t parameters = 0;
