@@ -6,7 +6,7 @@
 
 #include "app/context.hpp"
 #include "train/progress.hpp"
-#include "train/state.hpp"
+#include "train/resume.hpp"
 
 namespace weightscope {
 

@@ -59,9 +59,6 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
              "of two, not " +
                  std::to_string(c.train.global_batch / c.train.micro_batch));
   }
-  if (c.schedule.warmup_steps > c.train.steps)
-    refuse("schedule.warmup_steps", equals("schedule.warmup_steps", c.schedule.warmup_steps) +
-                                        " is more than " + equals("train.steps", c.train.steps));
   if (c.parallel.backend == BackendChoice::nccl && c.train.device == Device::cpu)
     refuse("parallel.backend", "parallel.backend = nccl moves tensors of GPUs, but train.device = cpu");
   if (c.parallel.backend == BackendChoice::mpi && c.train.device == Device::cuda)

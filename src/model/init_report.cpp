@@ -24,12 +24,6 @@ double critical_value(double level, std::size_t tests) {
   return high;
 }
 
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (const auto n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
-  return text + "]";
-}
-
 const char* kind_text(ParameterKind kind) {
   switch (kind) {
     case ParameterKind::linear:

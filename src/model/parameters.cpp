@@ -64,6 +64,12 @@ std::vector<Parameter> parameter_table(const ModelConfig& m) {
   return table;
 }
 
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (const auto n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
+  return text + "]";
+}
+
 std::int64_t flat_size(const std::vector<Parameter>& table, int world) {
   std::int64_t end = 0;
   for (const auto& p : table) end = std::max(end, p.offset + p.storage);

@@ -30,6 +30,9 @@ std::vector<Parameter> parameter_table(const ModelConfig& model);
 /// Elements of a flat buffer that holds the table, rounded up to a multiple of lcm(world, 128).
 std::int64_t flat_size(const std::vector<Parameter>& table, int world);
 
+/// "[2304, 768]"
+std::string shape_text(const std::vector<std::int64_t>& shape);
+
 inline std::int64_t padded_vocab(std::int64_t vocab) { return (vocab + 127) / 128 * 128; }
 
 }  // namespace weightscope

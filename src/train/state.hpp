@@ -8,14 +8,9 @@
 #include "config/run_config.hpp"
 #include "store/checkpoint.hpp"
 #include "train/optimizer.hpp"
+#include "train/resume.hpp"
 
 namespace weightscope {
-
-/// How `--resume` was meant.
-struct Resume {
-  enum class Mode { automatic, never, must, step } mode = Mode::automatic;
-  std::int64_t step = 0;
-};
 
 /// Rank 0: the checkpoint to continue from, verified, or nothing for a fresh start. A damaged one is named in
 /// a warning and the previous one taken — except with must and step: Error{input}. never: Error{config} when
