@@ -10,8 +10,9 @@
 
 namespace weightscope {
 
-/// What a number is recorded for: each adds one dataset, `std`, `head_std`, `parameter_std`.
-enum Scope : unsigned { kPerComponent = 1, kPerHead = 2, kPerParameter = 4 };
+/// What a number is recorded for: each adds one dataset, `std`, `head_std`, `parameter_std`. kOfInitial: only
+/// where the initial weights are at hand.
+enum Scope : unsigned { kPerComponent = 1, kPerHead = 2, kPerParameter = 4, kOfInitial = 8 };
 
 /// A number made of a Summary. One row here is one dataset per scope and one line of docs/statistics.md.
 /// NaN where it is not defined: no finite value, no spread, no initial values.
@@ -67,7 +68,7 @@ inline constexpr std::array kStatistics{
     Statistic{"rms", "weight", "root of the mean square, √(Σ w² / n)", "", kPerComponent | kPerParameter,
               statistics::rms},
     Statistic{"displacement", "1", "distance from the initial weights over their norm, |W − W₀| / |W₀|",
-              "Jacot et al. 2018, lazy training as |W − W₀| ≪ |W₀|", kPerComponent | kPerParameter,
+              "Jacot et al. 2018, lazy training as |W − W₀| ≪ |W₀|", kPerComponent | kPerParameter | kOfInitial,
               statistics::displacement},
 };
 

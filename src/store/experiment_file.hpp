@@ -42,6 +42,7 @@ struct ExperimentHeader {
   int layers = 0, heads = 0;
   bool head_summaries = true, head_histograms = false, displacement = true;
   std::vector<std::string> parameters;
+  std::vector<std::string> parameter_shapes;  ///< "[768, 2304]", one per parameter; empty when not known
   std::vector<InitRow> init;
 };
 

@@ -15,9 +15,11 @@ namespace weightscope {
 class Folder {
  public:
   Folder() {
+    static int count = 0;
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = std::filesystem::temp_directory_path() / ("weightscope-" + std::string(test->test_suite_name()) +
-                                                      "-" + test->name() + "-" + std::to_string(::getpid()));
+    path_ = std::filesystem::temp_directory_path() /
+            ("weightscope-" + std::string(test->test_suite_name()) + "-" + test->name() + "-" +
+             std::to_string(::getpid()) + "-" + std::to_string(++count));
     std::filesystem::remove_all(path_);
     make_directories(path_);
   }

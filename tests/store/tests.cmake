@@ -1,3 +1,3 @@
-weightscope_test(store/run_lock.test.cpp LINK store LABELS fast)
-weightscope_test(store/safetensors.test.cpp LINK store LABELS fast)
-weightscope_test(store/checkpoint.test.cpp LINK store LABELS fast)
+foreach(test run_lock safetensors checkpoint experiment_file resume experiment_writer)
+  weightscope_test(store/${test}.test.cpp LINK store LABELS fast)
+endforeach()

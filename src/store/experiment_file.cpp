@@ -1,0 +1,137 @@
+#include "store/experiment_file.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/file_io.hpp"
+#include "store/experiment_impl.hpp"
+#include "store/fold.hpp"
+
+namespace weightscope {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+void ExperimentFile::Impl::check(const Snapshot& s) const {
+  const auto layers = static_cast<std::size_t>(header.layers), heads = static_cast<std::size_t>(header.heads);
+  require(s.components.size() == layers * kComponentNames.size() && s.heads.size() == layers * 3 * heads &&
+              s.parameters.size() == header.parameters.size() &&
+              s.update_ratio.size() == header.parameters.size(),
+          Fault::internal,
+          "snapshot of step " + std::to_string(s.step) + " does not have the shape of the file");
+}
+
+void ExperimentFile::Impl::write_tail(const Snapshot& snapshot) const {
+  const auto path = files.tail_file(snapshot.step);
+  const fs::path temporary = path.string() + ".tmp";
+  remove_file(temporary);
+  auto file = create_layout(temporary, header, identity, FileKind::tail);
+  for (const auto& dataset : snapshot_datasets(header)) file.write(dataset.spec, 0, dataset.row(snapshot));
+  file.write(parameter_count_spec(header), 0, parameter_counts(snapshot));
+  for (const auto& spec : growing_datasets(header)) file.write(spec, 0, table_values(spec, pending));
+  file.write(row_index_spec("alarms", 0, true), 0,
+             row_numbers(0, std::get<std::vector<AlarmRow>>(pending).size()));
+  file.close();
+  sync_path(temporary);
+  rename_durably(temporary, path);
+}
+
+void ExperimentFile::Impl::fold_all(const std::string& status) {
+  fold({files, header, identity, pending, segment, status});
+  pending = {};
+  if (!superseded.confirmed()) return;
+  for (const auto& path : files.set_aside_files()) remove_file(path);
+  std::error_code ignored;
+  fs::remove(files.set_aside(), ignored);
+}
+
+ExperimentFile::ExperimentFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ExperimentFile::ExperimentFile(ExperimentFile&&) noexcept = default;
+ExperimentFile::~ExperimentFile() = default;
+
+ExperimentFile ExperimentFile::create(const fs::path& run, const ExperimentHeader& header) {
+  const auto lock = hdf5::exclusive();
+  auto impl = std::make_unique<Impl>();
+  impl->files = {run}, impl->header = header, impl->identity = new_identity();
+  const auto& files = impl->files;
+  require(!fs::exists(files.sealed()), Fault::output,
+          files.sealed().string() + " exists already (it is never overwritten) give another --output");
+  require(files.tail_files().empty(), Fault::output,
+          files.tail().string() + " holds snapshots of a run without experiment.h5; move it away");
+  make_directories(files.tail());
+  remove_file(files.temporary());
+  create_layout(files.temporary(), header, impl->identity, FileKind::sealed).close();
+  sync_path(files.temporary());
+  rename_durably(files.temporary(), files.sealed());
+  return ExperimentFile(std::move(impl));
+}
+
+void ExperimentFile::add(const TrainRow& row) {
+  const auto lock = hdf5::exclusive();
+  impl_->superseded.compare(row);
+  impl_->updates = std::max(impl_->updates, row.step + 1);
+  impl_->pending_rows<TrainRow>().push_back(row);
+}
+
+void ExperimentFile::add(const EvalRow& row) {
+  const auto lock = hdf5::exclusive();
+  impl_->superseded.compare(row);
+  impl_->pending_rows<EvalRow>().push_back(row);
+}
+
+void ExperimentFile::add(const AlarmRow& row) {
+  for (const auto& known : impl_->known_alarms)
+    if (known.step == row.step && known.rule == row.rule && known.target == row.target) return;
+  impl_->pending_rows<AlarmRow>().push_back(row);
+}
+
+void ExperimentFile::begin_segment(const SegmentRow& row) {
+  const auto lock = hdf5::exclusive();
+  impl_->pending_rows<SegmentRow>().push_back(row);
+  impl_->segment.reset();  // a new row, nothing is replaced
+  impl_->fold_all("running");
+  impl_->segment = row, impl_->segment_began = Clock::now();
+}
+
+void ExperimentFile::append(const Snapshot& snapshot) {
+  const auto lock = hdf5::exclusive();
+  impl_->check(snapshot);
+  if (snapshot.step == impl_->last_snapshot) {  // taken again where the run goes on: it is in the file
+    impl_->superseded.compare_again(snapshot, impl_->header, impl_->files.sealed());
+    return;
+  }
+  require(snapshot.step > impl_->last_snapshot, Fault::internal,
+          "snapshot of step " + std::to_string(snapshot.step) + " comes after that of step " +
+              std::to_string(impl_->last_snapshot));
+  impl_->superseded.compare(snapshot, impl_->header);
+  impl_->write_tail(snapshot);
+  impl_->pending = {};
+  impl_->last_snapshot = snapshot.step;
+  impl_->updates = std::max(impl_->updates, snapshot.step);
+  if (impl_->files.tail_files().size() >= Impl::kMostTailFiles) seal();
+}
+
+void ExperimentFile::seal() {
+  const auto lock = hdf5::exclusive();
+  if (impl_->segment) {
+    impl_->segment->end_step = std::max(impl_->updates, impl_->segment->start_step);
+    impl_->segment->seconds = std::chrono::duration<double>(Clock::now() - impl_->segment_began).count();
+  }
+  impl_->fold_all("running");
+}
+
+void ExperimentFile::close(const std::string& status, std::int64_t end_step, double seconds) {
+  const auto lock = hdf5::exclusive();
+  if (impl_->segment)
+    impl_->segment->end_step = end_step, impl_->segment->seconds = seconds, impl_->segment->status = status;
+  impl_->fold_all(status);
+  std::error_code ignored;
+  fs::remove(impl_->files.tail(), ignored);  // empty: a closed run is one file
+}
+
+const std::vector<std::string>& ExperimentFile::differences() const {
+  return impl_->superseded.differences();
+}
+std::string ExperimentFile::uuid() const { return impl_->identity.uuid; }
+
+}  // namespace weightscope

@@ -1,0 +1,37 @@
+#pragma once
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/experiment_file.hpp"
+#include "store/layout.hpp"
+#include "store/run_files.hpp"
+#include "store/superseded.hpp"
+
+namespace weightscope {
+
+/// What an open experiment file knows besides what is on disk.
+struct ExperimentFile::Impl {
+  static constexpr std::size_t kMostTailFiles = 64;
+
+  RunFiles files;
+  ExperimentHeader header;
+  Identity identity;
+  Rows pending;  ///< since the last append or seal
+  Superseded superseded;
+  std::optional<SegmentRow> segment;  ///< the row of this job, as it stands in the file or will
+  std::chrono::steady_clock::time_point segment_began = std::chrono::steady_clock::now();
+  std::int64_t last_snapshot = -1, updates = 0;
+  std::vector<AlarmRow> known_alarms;  ///< of the step at which the run goes on: they may come again
+
+  template <class Row>
+  std::vector<Row>& pending_rows() {
+    return std::get<std::vector<Row>>(pending);
+  }
+  void check(const Snapshot& snapshot) const;
+  void write_tail(const Snapshot& snapshot) const;
+  void fold_all(const std::string& status);
+};
+
+}  // namespace weightscope

@@ -1,0 +1,182 @@
+#include "store/schema.hpp"
+
+#include <numeric>
+
+namespace weightscope {
+namespace {
+
+using hdf5::Axis;
+using hdf5::DatasetSpec;
+using hdf5::Type;
+
+std::uint64_t size_of_axis(int n) { return static_cast<std::uint64_t>(n); }
+
+const Axis kSnapshotAxis{"snapshot_step", 0, true},
+    kComponentAxis{"component", kComponentNames.size(), false}, kQkvAxis{"qkv", 3, false},
+    kBinAxis{"bin", Histogram::kBins, false};
+Axis layer_axis(const ExperimentHeader& h) { return {"layer", size_of_axis(h.layers), false}; }
+Axis head_axis(const ExperimentHeader& h) { return {"head", size_of_axis(h.heads), false}; }
+Axis parameter_axis(const ExperimentHeader& h) { return {"parameter", h.parameters.size(), false}; }
+
+std::vector<std::int32_t> first_numbers(int n) {
+  std::vector<std::int32_t> numbers(static_cast<std::size_t>(n));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
+}
+
+FixedDataset coordinate(const std::string& name, Type type, hdf5::Values values, const std::string& unit,
+                        const std::string& meaning) {
+  const auto n = hdf5::size(values);
+  return {{name, type, {{name, n, false}}, unit, meaning}, std::move(values)};
+}
+
+std::vector<double> edges() {
+  std::vector<double> e;
+  for (int i = 0; i <= Histogram::kBins; ++i) e.push_back(bin_edge(i));
+  return e;
+}
+
+std::vector<double> centres() {
+  std::vector<double> c;
+  for (int i = 0; i < Histogram::kBins; ++i) c.push_back((bin_edge(i) + bin_edge(i + 1)) / 2);
+  return c;
+}
+
+/// What a number can be recorded for: the prefix of its datasets, where the measurements are, their axes.
+struct Target {
+  unsigned scope;
+  std::string prefix;
+  const std::vector<Measurement> Snapshot::*of;
+  std::vector<Axis> axes;
+};
+
+std::vector<Target> targets(const ExperimentHeader& h) {
+  std::vector<Target> all{
+      {kPerComponent, "", &Snapshot::components, {kSnapshotAxis, layer_axis(h), kComponentAxis}}};
+  if (h.head_summaries)
+    all.push_back(
+        {kPerHead, "head_", &Snapshot::heads, {kSnapshotAxis, layer_axis(h), kQkvAxis, head_axis(h)}});
+  all.push_back({kPerParameter, "parameter_", &Snapshot::parameters, {kSnapshotAxis, parameter_axis(h)}});
+  return all;
+}
+
+SnapshotDataset histogram_of(const Target& target) {
+  auto axes = target.axes;
+  axes.push_back(kBinAxis);
+  return {{target.prefix + "histogram", Type::u64, axes, "1", "elements in each bin", true},
+          SnapshotDataset::Binned{target.of}};
+}
+
+}  // namespace
+
+std::vector<FixedDataset> fixed_datasets(const ExperimentHeader& h) {
+  auto shapes = h.parameter_shapes;
+  shapes.resize(h.parameters.size());
+  std::vector<std::string> components(kComponentNames.begin(), kComponentNames.end());
+  return {coordinate("layer", Type::i32, first_numbers(h.layers), "1", "transformer block, from the input"),
+          coordinate("component", Type::text, components, "1", "matrix of the block"),
+          coordinate("head", Type::i32, first_numbers(h.heads), "1", "attention head"),
+          coordinate("qkv", Type::text, std::vector<std::string>{"q", "k", "v"}, "1", "query, key or value"),
+          coordinate("parameter", Type::text, h.parameters, "1", "tensor, by its GPT-2 name"),
+          coordinate("bin", Type::f64, centres(), "weight", "centre of a bin of the histograms"),
+          coordinate("bin_edge", Type::f64, edges(), "weight", "edges of the bins, one more than bins"),
+          {{"parameter_shape", Type::text, {parameter_axis(h)}, "1", "shape of the tensor"}, shapes}};
+}
+
+DatasetSpec parameter_count_spec(const ExperimentHeader& h) {
+  return {"parameter_count", Type::u64, {parameter_axis(h)}, "1", "elements of the tensor"};
+}
+
+hdf5::Values parameter_counts(const Snapshot& snapshot) {
+  std::vector<std::uint64_t> counts;
+  for (const auto& m : snapshot.parameters) counts.push_back(m.summary.count);
+  return counts;
+}
+
+std::vector<SnapshotDataset> snapshot_datasets(const ExperimentHeader& h) {
+  std::vector<SnapshotDataset> all{
+      {{"snapshot_step", Type::i64, {kSnapshotAxis}, "step", "updates done when measured"}, &Snapshot::step},
+      {{"epoch", Type::f64, {kSnapshotAxis}, "epoch", "passes over the training data"}, &Snapshot::epoch},
+      {{"tokens", Type::f64, {kSnapshotAxis}, "token", "tokens trained on"}, &Snapshot::tokens},
+      {{"wall_time", Type::f64, {kSnapshotAxis}, "s", "time since the start of the run"},
+       &Snapshot::wall_time,
+       Repeatable::no}};
+  for (const auto& target : targets(h)) {
+    for (const auto& s : kStatistics)
+      if ((s.scopes & target.scope) != 0 && ((s.scopes & kOfInitial) == 0 || h.displacement))
+        all.push_back({{target.prefix + std::string(s.name), Type::f64, target.axes, std::string(s.unit),
+                        std::string(s.meaning)},
+                       SnapshotDataset::Derived{target.of, s.of}});
+    for (const auto& c : kCounts)
+      if ((c.scopes & target.scope) != 0)
+        all.push_back(
+            {{target.prefix + std::string(c.name), Type::u64, target.axes, "1", std::string(c.meaning)},
+             SnapshotDataset::Counted{target.of, c.of}});
+    if (target.scope == kPerComponent || (target.scope == kPerHead && h.head_histograms))
+      all.push_back(histogram_of(target));
+  }
+  all.push_back({{"update_ratio",
+                  Type::f64,
+                  {kSnapshotAxis, parameter_axis(h)},
+                  "1",
+                  "norm of the last update over that of the tensor"},
+                 &Snapshot::update_ratio});
+  return all;
+}
+
+hdf5::Values SnapshotDataset::row(const Snapshot& snapshot) const {
+  struct Visitor {
+    const Snapshot& s;
+    hdf5::Values operator()(std::int64_t Snapshot::*member) const { return std::vector{s.*member}; }
+    hdf5::Values operator()(double Snapshot::*member) const { return std::vector{s.*member}; }
+    hdf5::Values operator()(std::vector<double> Snapshot::*member) const { return s.*member; }
+    hdf5::Values operator()(const Derived& d) const {
+      std::vector<double> values;
+      for (const auto& m : s.*d.of) values.push_back(d.value(m.summary));
+      return values;
+    }
+    hdf5::Values operator()(const Counted& c) const {
+      std::vector<std::uint64_t> values;
+      for (const auto& m : s.*c.of) values.push_back(c.value(m));
+      return values;
+    }
+    hdf5::Values operator()(const Binned& b) const {
+      std::vector<std::uint64_t> values;
+      for (const auto& m : s.*b.of)
+        values.insert(values.end(), m.histogram.bins.begin(), m.histogram.bins.end());
+      return values;
+    }
+  };
+  return std::visit(Visitor{snapshot}, source);
+}
+
+DatasetSpec row_index_spec(std::string_view group, std::uint64_t rows, bool grows) {
+  const auto path = std::string(group) + "/row";
+  return {path, Type::i64, {{path, rows, grows}}, "1", "number of the row"};
+}
+
+bool is_row_index(const DatasetSpec& spec) { return spec.path.ends_with("/row"); }
+
+std::vector<DatasetSpec> growing_datasets(const ExperimentHeader& header) {
+  std::vector<DatasetSpec> all;
+  for (const auto& dataset : snapshot_datasets(header)) all.push_back(dataset.spec);
+  const Rows none;
+  for_each_table(none, [&](const auto& table, const auto&) {
+    if (!table.grows) return;
+    if (table.index == "row") all.push_back(row_index_spec(table.group, 0, true));
+    for (const auto& column : table.columns) all.push_back(column_spec(table, column, 0));
+  });
+  return all;
+}
+
+hdf5::Values table_values(const DatasetSpec& spec, const Rows& rows) {
+  auto values = hdf5::empty(spec.type);
+  for_each_table(rows, [&](const auto& table, const auto& of) {
+    for (const auto& column : table.columns)
+      if (table.grows && spec.path == std::string(table.group) + "/" + std::string(column.name))
+        values = values_of(column, std::span(of));
+  });
+  return values;
+}
+
+}  // namespace weightscope

@@ -1,0 +1,98 @@
+#include "store/superseded.hpp"
+
+namespace weightscope {
+namespace {
+
+constexpr std::size_t kMostDifferences = 100;
+
+/// "std[2, 0]": where element `at` of one row lies.
+std::string place_in_row(const hdf5::DatasetSpec& spec, std::uint64_t at) {
+  std::string text;
+  for (std::size_t axis = spec.axes.size(); axis-- > 1; at /= spec.axes[axis].size)
+    text = std::to_string(at % spec.axes[axis].size) + (text.empty() ? "" : ", ") + text;
+  return spec.path + (text.empty() ? "" : "[" + text + "]");
+}
+
+std::string difference_text(const std::string& what, const hdf5::Values& now, const hdf5::Values& before,
+                            std::size_t at) {
+  return what + " is " + hdf5::element_text(now, at) + ", was " + hdf5::element_text(before, at);
+}
+
+/// The first column in which two rows differ, or "".
+template <class Row>
+std::string row_difference(const Row& now, const Row& before) {
+  for (const auto& column : table_of<Row>().columns) {
+    if (column.repeatable == Repeatable::no) continue;
+    const auto a = values_of(column, std::span(&now, 1)), b = values_of(column, std::span(&before, 1));
+    if (hdf5::first_difference(a, b) >= 0) return difference_text(std::string(column.name), a, b, 0);
+  }
+  return "";
+}
+
+}  // namespace
+
+Superseded::Superseded(const std::vector<std::filesystem::path>& files, const ExperimentHeader& header,
+                       std::int64_t step) {
+  const auto step_spec = snapshot_datasets(header).front().spec;
+  for (const auto& path : files) {
+    const auto file = hdf5::File::open_to_read(path);
+    for (const auto& row : read_table<TrainRow>(file))
+      if (row.step >= step) train_[row.step] = row;
+    for (const auto& row : read_table<EvalRow>(file))
+      if (row.step > step) eval_[row.step] = row;
+    const auto steps = std::get<std::vector<std::int64_t>>(file.read(step_spec));
+    for (std::uint64_t i = 0; i < steps.size(); ++i)
+      if (steps[i] > step) snapshots_[steps[i]] = {path, i};
+  }
+}
+
+void Superseded::note(const std::string& line) {
+  if (differences_.size() < kMostDifferences) differences_.push_back(line);
+}
+
+void Superseded::compare(const TrainRow& row) {
+  const auto found = train_.find(row.step);
+  if (found == train_.end()) return;
+  if (const auto text = row_difference(row, found->second); !text.empty())
+    note("train step " + std::to_string(row.step) + ": " + text);
+  train_.erase(found);
+}
+
+void Superseded::compare(const EvalRow& row) {
+  const auto found = eval_.find(row.step);
+  if (found == eval_.end()) return;
+  if (const auto text = row_difference(row, found->second); !text.empty())
+    note("eval step " + std::to_string(row.step) + ": " + text);
+  eval_.erase(found);
+}
+
+void Superseded::compare(const Snapshot& snapshot, const ExperimentHeader& header) {
+  const auto found = snapshots_.find(snapshot.step);
+  if (found == snapshots_.end()) return;
+  compare_with(found->second, snapshot, header);
+  snapshots_.erase(found);
+}
+
+void Superseded::compare_again(const Snapshot& snapshot, const ExperimentHeader& header,
+                               const std::filesystem::path& sealed) {
+  const auto file = hdf5::File::open_to_read(sealed);
+  const auto steps = std::get<std::vector<std::int64_t>>(file.read(snapshot_datasets(header).front().spec));
+  for (std::uint64_t i = 0; i < steps.size(); ++i)
+    if (steps[i] == snapshot.step) compare_with({sealed, i}, snapshot, header);
+}
+
+void Superseded::compare_with(const Place& place, const Snapshot& snapshot, const ExperimentHeader& header) {
+  const auto file = hdf5::File::open_to_read(place.file);
+  for (const auto& dataset : snapshot_datasets(header)) {
+    if (dataset.repeatable == Repeatable::no) continue;
+    const auto now = dataset.row(snapshot), before = file.read(dataset.spec, place.row, 1);
+    const auto at = hdf5::first_difference(now, before);
+    if (at < 0) continue;
+    note("snapshot " + std::to_string(snapshot.step) + ": " +
+         difference_text(place_in_row(dataset.spec, static_cast<std::uint64_t>(at)), now, before,
+                         static_cast<std::size_t>(at)));
+    return;
+  }
+}
+
+}  // namespace weightscope

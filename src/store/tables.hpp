@@ -1,0 +1,135 @@
+#pragma once
+// The tables of the experiment file that are not snapshots. One row here = one dataset, its unit and its
+// meaning.
+#include <array>
+#include <span>
+#include <string_view>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "store/experiment_file.hpp"
+#include "store/hdf5/values.hpp"
+
+namespace weightscope {
+
+template <class Row>
+using Member = std::variant<double Row::*, std::int64_t Row::*, int Row::*, std::string Row::*>;
+
+/// Repeatable::no: a measurement of time, which a second attempt need not repeat.
+enum class Repeatable { yes, no };
+
+template <class Row>
+struct Column {
+  std::string_view name, unit, meaning;
+  Member<Row> member;
+  Repeatable repeatable = Repeatable::yes;
+};
+
+inline constexpr std::array kTrainColumns{
+    Column<TrainRow>{"step", "step", "index of the update, from 0", &TrainRow::step},
+    Column<TrainRow>{"loss", "nat", "mean loss of the batch of this step, before the update",
+                     &TrainRow::loss},
+    Column<TrainRow>{"lr", "1", "learning rate of this update", &TrainRow::lr},
+    Column<TrainRow>{"grad_norm", "1", "Euclidean norm of the whole gradient before clipping",
+                     &TrainRow::grad_norm},
+    Column<TrainRow>{"tokens_per_second", "token/s", "tokens of all ranks over the time of the step",
+                     &TrainRow::tokens_per_second, Repeatable::no},
+    Column<TrainRow>{"step_seconds", "s", "wall time of the step", &TrainRow::step_seconds, Repeatable::no}};
+
+inline constexpr std::array kEvalColumns{
+    Column<EvalRow>{"step", "step", "updates done when evaluated", &EvalRow::step},
+    Column<EvalRow>{"loss", "nat", "mean next-token loss on validation data", &EvalRow::loss}};
+
+inline constexpr std::array kAlarmColumns{
+    Column<AlarmRow>{"step", "step", "updates done when the alarm was raised", &AlarmRow::step},
+    Column<AlarmRow>{"rule", "1", "alarm rule", &AlarmRow::rule},
+    Column<AlarmRow>{"severity", "1", "severity of the rule", &AlarmRow::severity},
+    Column<AlarmRow>{"target", "1", "what the rule was applied to", &AlarmRow::target},
+    Column<AlarmRow>{"value", "1", "value that was found", &AlarmRow::value},
+    Column<AlarmRow>{"threshold", "1", "value that it was compared with", &AlarmRow::threshold},
+    Column<AlarmRow>{"message", "1", "the same in words", &AlarmRow::message}};
+
+inline constexpr std::array kInitColumns{
+    Column<InitRow>{"name", "1", "parameter", &InitRow::name},
+    Column<InitRow>{"shape", "1", "shape", &InitRow::shape},
+    Column<InitRow>{"kind", "1", "kind of parameter", &InitRow::kind},
+    Column<InitRow>{"scheme", "1", "initialization scheme", &InitRow::scheme},
+    Column<InitRow>{"expected_std", "weight", "standard deviation that the scheme predicts",
+                    &InitRow::expected_std},
+    Column<InitRow>{"std", "weight", "standard deviation measured", &InitRow::std},
+    Column<InitRow>{"mean", "weight", "mean measured", &InitRow::mean},
+    Column<InitRow>{"ci_low", "weight", "lower end of the confidence interval of std", &InitRow::ci_low},
+    Column<InitRow>{"ci_high", "weight", "upper end of the confidence interval of std", &InitRow::ci_high},
+    Column<InitRow>{"tied_to", "1", "parameter that shares this one's memory, or empty", &InitRow::tied_to},
+    Column<InitRow>{"verdict", "1", "pass, or fail and why", &InitRow::verdict}};
+
+inline constexpr std::array kSegmentColumns{
+    Column<SegmentRow>{"start_step", "step", "updates done when the job began", &SegmentRow::start_step},
+    Column<SegmentRow>{"world_size", "1", "MPI ranks", &SegmentRow::world_size},
+    Column<SegmentRow>{"backend", "1", "how tensors travelled: solo, mpi or nccl", &SegmentRow::backend},
+    Column<SegmentRow>{"devices", "1", "devices", &SegmentRow::devices},
+    Column<SegmentRow>{"hosts", "1", "machines", &SegmentRow::hosts},
+    Column<SegmentRow>{"job_id", "1", "job of the batch system, or empty", &SegmentRow::job_id},
+    Column<SegmentRow>{"restart_count", "1", "restarts by the batch system", &SegmentRow::restart_count},
+    Column<SegmentRow>{"git", "1", "revision of the program", &SegmentRow::git},
+    Column<SegmentRow>{"seconds", "s", "wall time of the job so far", &SegmentRow::seconds, Repeatable::no},
+    Column<SegmentRow>{"end_step", "step", "updates done at the last seal", &SegmentRow::end_step},
+    Column<SegmentRow>{"status", "1", "running, finished, stopped or failed", &SegmentRow::status}};
+
+/// A group of the file. `index`: the dataset that is the scale of its rows; where it is no column it holds 0,
+/// 1, …
+template <class Row>
+struct Table {
+  std::string_view group, index;
+  bool grows;
+  std::span<const Column<Row>> columns;
+};
+
+inline constexpr std::tuple kTables{Table<TrainRow>{"train", "step", true, kTrainColumns},
+                                    Table<EvalRow>{"eval", "step", true, kEvalColumns},
+                                    Table<AlarmRow>{"alarms", "row", true, kAlarmColumns},
+                                    Table<SegmentRow>{"segments", "row", true, kSegmentColumns},
+                                    Table<InitRow>{"init", "row", false, kInitColumns}};
+
+/// Rows of every table, in memory.
+using Rows = std::tuple<std::vector<TrainRow>, std::vector<EvalRow>, std::vector<AlarmRow>,
+                        std::vector<SegmentRow>, std::vector<InitRow>>;
+
+/// F(table, rows of that table) for each table.
+template <class R, class F>
+void for_each_table(R& rows, F&& f) {
+  std::apply([&](const auto&... table) { std::apply([&](auto&... of) { (f(table, of), ...); }, rows); },
+             kTables);
+}
+
+template <class Row>
+const Table<Row>& table_of() {
+  return std::get<Table<Row>>(kTables);
+}
+
+template <class Row>
+hdf5::Values values_of(const Column<Row>& column, std::span<const Row> rows) {
+  return std::visit(
+      [&](auto member) -> hdf5::Values {
+        using Field = std::decay_t<decltype(std::declval<Row>().*member)>;
+        std::vector<Field> values;
+        for (const auto& row : rows) values.push_back(row.*member);
+        return values;
+      },
+      column.member);
+}
+
+template <class Row>
+void assign(const Column<Row>& column, const hdf5::Values& values, std::vector<Row>& rows) {
+  std::visit(
+      [&](auto member) {
+        using Field = std::decay_t<decltype(std::declval<Row>().*member)>;
+        const auto& found = std::get<std::vector<Field>>(values);
+        rows.resize(found.size());
+        for (std::size_t i = 0; i < found.size(); ++i) rows[i].*member = found[i];
+      },
+      column.member);
+}
+
+}  // namespace weightscope
