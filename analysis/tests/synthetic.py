@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from h5write import Columns, write
+
 from weightscope import bins, schema
 
 _STATISTICS = ("std", "mean", "skewness", "kurtosis", "min", "max", "rms", "displacement")
@@ -212,7 +213,12 @@ def groups(truth: Truth) -> tuple[dict[str, Any], dict[str, Columns]]:
         "weightscope_version": "0.1.0", "config": config_text(truth), **truth.attrs,
     }  # fmt: skip
     return attrs, {
-        "": root, "train": train, "eval": evaluation, "init": _init(root), "alarms": alarms, "segments": segments
+        "": root,
+        "train": train,
+        "eval": evaluation,
+        "init": _init(root),
+        "alarms": alarms,
+        "segments": segments,
     }
 
 

@@ -91,8 +91,8 @@ def first_in_many(courses: Sequence[Course]) -> Finding:
         verdict = "reversed"
     text = (
         f"{COMPONENT_NAMES[c.component]}: the first layer widened most in {leads} and least in {trails} of {n} runs "
-        f"(chance: 1 in {layers} each, {p_text(lead_p)} and {p_text(trail_p)}); its lead over the next in std(t)/std(0) "
-        f"is {fixed(lead[0])} (95 % interval {_range(lead)})." + _few(courses)
+        f"(chance: 1 in {layers} each, {p_text(lead_p)} and {p_text(trail_p)}); its lead over the next in "
+        f"std(t)/std(0) is {fixed(lead[0])} (95 % interval {_range(lead)})." + _few(courses)
     )
     return Finding("first", verdict, c.component, int(c.steps[-1]), lead[0], _half(lead), text)
 

@@ -50,7 +50,7 @@ def wider(c: Course) -> Finding:
     with np.errstate(divide="ignore", invalid="ignore"):
         effects = [np.log(c.growth(i)) for i in indices]
     errors = [c.log_growth_error(i) for i in indices]
-    verdicts = [verdict_of(effect, error) for effect, error in zip(effects, errors, strict=True)]
+    verdicts: list[Verdict] = [verdict_of(effect, error) for effect, error in zip(effects, errors, strict=True)]
     effect, error = effects[-1], errors[-1]
     factor = float(np.exp(effect.mean()))
     factor_error = factor * float(np.sqrt((error**2).sum()) / len(error))
@@ -78,7 +78,7 @@ def tails(c: Course, mixture: np.ndarray | None = None) -> Finding:
     for i in range(1, len(c.steps)):
         effects.append(c.kurtosis[i] - c.kurtosis[0])
         errors.append(np.hypot(start_error, c.kurtosis_error(i)))
-    verdicts = [verdict_of(effect, error) for effect, error in zip(effects, errors, strict=True)]
+    verdicts: list[Verdict] = [verdict_of(effect, error) for effect, error in zip(effects, errors, strict=True)]
     effect, error = effects[-1], errors[-1]
     mean_error = float(np.sqrt((error**2).sum()) / len(error))
     since = _since(verdicts, c.steps)

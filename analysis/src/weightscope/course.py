@@ -47,9 +47,7 @@ class Course:
         return moments.kurtosis_error(self.histogram[index], self.n[index])
 
     def tail_ratio(self, index: int | slice = -1) -> quantiles.Quantile:
-        return quantiles.tail_ratio(
-            self.histogram[index], self.std[index], self.overflow[index], self.largest[index]
-        )
+        return quantiles.tail_ratio(self.histogram[index], self.std[index], self.overflow[index], self.largest[index])
 
 
 def course(run: Run, component: str) -> Course:

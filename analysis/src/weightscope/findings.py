@@ -20,9 +20,7 @@ __all__ = ["CLAIMS", "EXAMINED", "Finding", "examine", "examine_seeds"]
 
 def _undecidable(run: Run, component: str) -> list[Finding]:
     text = f"{COMPONENT_NAMES[component]}: one snapshot shows no change."
-    return [
-        Finding(claim, "undecided", component, run.last_step, np.nan, np.nan, text) for claim in CLAIMS
-    ]
+    return [Finding(claim, "undecided", component, run.last_step, np.nan, np.nan, text) for claim in CLAIMS]
 
 
 def examine(run: Run) -> list[Finding]:
@@ -62,9 +60,7 @@ def _over_runs(findings: list[Finding]) -> Finding:
         f"{COMPONENT_NAMES[first.component]}: mean {what} {fixed(scale * interval[0])}{unit} over {len(findings)} runs "
         f"({bounds}); by run: {counts}."
     )
-    return Finding(
-        first.claim, agreed, first.component, first.step, interval[0], (interval[2] - interval[1]) / 2, text
-    )
+    return Finding(first.claim, agreed, first.component, first.step, interval[0], (interval[2] - interval[1]) / 2, text)
 
 
 def examine_seeds(runs: Sequence[Run]) -> list[Finding]:

@@ -9,7 +9,7 @@ CONVENTIONS: Final = "weightscope-1"
 
 COMPONENTS: Final = ("c_attn", "q", "k", "v", "attn_proj", "mlp_fc", "mlp_proj")
 COMPONENT_NAMES: Final = {
-    "c_attn": "Q, K, V fused",
+    "c_attn": "Fused Q, K, V",
     "q": "Query",
     "k": "Key",
     "v": "Value",
@@ -26,6 +26,8 @@ COMPONENT_PARAMETER: Final = {
     "mlp_fc": "mlp.c_fc.weight",
     "mlp_proj": "mlp.c_proj.weight",
 }
+
+SHOWN: Final = ("q", "k", "v", "c_attn", "attn_proj", "mlp_fc", "mlp_proj")  # parts before the whole
 
 SNAPSHOT: Final = "snapshot_step"
 _PER_COMPONENT = (SNAPSHOT, "layer", "component")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ import xarray as xr
 
 from weightscope import schema
 from weightscope.config import lookup
-from weightscope.finding import number
+from weightscope.finding import Finding, fixed, number
 from weightscope.run import Run
+from weightscope.schema import COMPONENT_NAMES
 
 BYTE_VOCABULARY = 256
 
@@ -112,8 +114,16 @@ def _training(run: Run) -> str:
     steps = int(last(run.train, "step")) + 1 if last(run.train, "step") is not None else run.last_step
     tokens = last(run.snapshots, "tokens")
     state = str(run.attrs.get("status", "unknown"))
-    verb = {"running": "is being trained", "failed": "was trained until it failed", "stopped": "was trained until stopped"}
-    said = f"{verb.get(state, 'was trained')}; {steps:,} steps" if run.live else f"{verb.get(state, 'was trained')} for {steps:,} steps"
+    verb = {
+        "running": "is being trained",
+        "failed": "was trained until it failed",
+        "stopped": "was trained until stopped",
+    }
+    said = (
+        f"{verb.get(state, 'was trained')}; {steps:,} steps"
+        if run.live
+        else f"{verb.get(state, 'was trained')} for {steps:,} steps"
+    )
     return said + (f" and {large(float(tokens))} tokens" if tokens is not None and tokens > 0 else "")
 
 
@@ -123,7 +133,11 @@ def _loss(run: Run) -> str:
         return ""
     said = f"Training loss went from {found.start:.3f} to {found.end:.3f} nats per token"
     if found.val == found.val:
-        extra = f"{bits(found.val):.3f} bits per byte" if byte_level(run) else f"perplexity {number(float(np.exp(found.val)))}"
+        extra = (
+            f"{bits(found.val):.3f} bits per byte"
+            if byte_level(run)
+            else f"perplexity {number(float(np.exp(found.val)))}"
+        )
         said += f"; validation loss ended at {found.val:.3f} ({extra})"
         if found.val_best < found.val - 0.005:
             said += f", after a best of {found.val_best:.3f}"
@@ -150,7 +164,9 @@ def _init(run: Run) -> str:
     if not total:
         return ""
     if failed:
-        names = [str(n) for n, v in zip(run.init["name"].values, run.init["verdict"].values, strict=True) if v == "fail"]
+        names = [
+            str(n) for n, v in zip(run.init["name"].values, run.init["verdict"].values, strict=True) if v == "fail"
+        ]
         shown = ", ".join(names[:3]) + (" …" if failed > 3 else "")
         return f"{failed} of {total} parameters did not start as their scheme says: {shown}."
     return f"All {total} parameters started with the standard deviation that their scheme predicts."
@@ -160,13 +176,47 @@ def _alarms(run: Run) -> str:
     count = run.alarms.sizes.get("row", 0)
     if not count:
         return "No alarm was raised."
-    return f"{count} alarm{'s were' if count > 1 else ' was'} raised."
+    rules = ", ".join(sorted({str(rule) for rule in run.alarms["rule"].values})) if "rule" in run.alarms else ""
+    return f"{count} alarm{'s were' if count > 1 else ' was'} raised" + (f" ({rules})." if rules else ".")
 
 
 def sentences(run: Run) -> list[str]:
     """The model and its training; loss; machine; init check; alarms."""
     said = [f"{_model(run)} {_training(run)}.", _loss(run), _machine(run), _init(run), _alarms(run)]
     return [sentence for sentence in said if sentence]
+
+
+_SHAPE_WORDS = {
+    "wider": {"holds": "grew wider", "reversed": "grew narrower", "undecided": "show no decided change of width"},
+    "tails": {
+        "holds": "longer tails than at the start",
+        "reversed": "shorter tails than at the start",
+        "undecided": "no decided change of their tails",
+    },
+}
+
+
+def _names(findings: Sequence[Finding]) -> str:
+    names = [COMPONENT_NAMES[f.component].lower() for f in findings]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def findings_sentences(findings: Sequence[Finding]) -> list[str]:
+    """The verdicts on Q, K and V in words; the fused matrix is left to the table."""
+    parts = [f for f in findings if f.component != "c_attn" and f.effect == f.effect]
+    said = []
+    for verdict in ("holds", "reversed", "undecided"):
+        found = [f for f in parts if f.claim == "wider" and f.verdict == verdict]
+        if found:
+            factors = ", ".join(fixed(1 + f.effect) for f in found)
+            words = _SHAPE_WORDS["wider"][verdict]
+            said.append(f"{_names(found).capitalize()} weights {words} ({factors} times their std at the start).")
+        found = [f for f in parts if f.claim == "tails" and f.verdict == verdict]
+        if found:
+            said.append(f"{_names(found).capitalize()} weights show {_SHAPE_WORDS['tails'][verdict]}.")
+    if any(f.verdict == "undecided from one run" for f in parts):
+        said.append("Whether depth matters cannot be decided from one run.")
+    return said
 
 
 def snapshots_text(run: Run) -> str:

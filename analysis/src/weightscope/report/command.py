@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("runs", nargs="+", metavar="FILE_OR_DIR", help="experiment.h5 or a run directory")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the page to write")
-    parser.add_argument("--figures", metavar="DIR", help="also write figures as PNG here (one folder per run if several)")
+    parser.add_argument("--figures", metavar="DIR", help="also write PNG figures here (a folder per run if several)")
     return parser
 
 

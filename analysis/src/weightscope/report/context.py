@@ -68,7 +68,9 @@ def _histogram_text(run: Run) -> str:
     overflow = int(run.snapshots["overflow"].values.astype(float).sum())
     nonfinite = int(run.snapshots["nonfinite"].values.astype(float).sum())
     if overflow or nonfinite:
-        said += f" Not drawn, over all snapshots: {overflow:,} weights of magnitude 16 and above, {nonfinite:,} not finite."
+        said += (
+            f" Not drawn, over all snapshots: {overflow:,} weights of magnitude 16 and above, {nonfinite:,} not finite."
+        )
     return said
 
 
@@ -102,8 +104,13 @@ def _units(run: Run) -> list[tuple[str, str]]:
 
 
 def context(run: Run, index: int) -> dict[str, Any]:
-    components = [(i, schema.COMPONENT_NAMES[c]) for i, c in enumerate(schema.COMPONENTS)]
-    meta = {"layers": run.layers, "heads": run.heads, "components": [name for _, name in components]}
+    components = [(schema.COMPONENTS.index(c), schema.COMPONENT_NAMES[c]) for c in schema.SHOWN]
+    meta = {
+        "layers": run.layers,
+        "heads": run.heads,
+        "components": [schema.COMPONENT_NAMES[c] for c in schema.COMPONENTS],
+    }
+    findings = examine(run)
     created = str(run.attrs.get("created", ""))[:10]
     byline = [summary.snapshots_text(run), str(run.attrs.get("status", "")), created]
     seed = lookup(run.config, "seed")
@@ -112,9 +119,9 @@ def context(run: Run, index: int) -> dict[str, Any]:
         "name": run.name,
         "label": run.name if seed is None else f"{run.name}, seed {seed}",
         "byline": " · ".join(part for part in byline if part),
-        "sentences": summary.sentences(run),
+        "sentences": [*summary.sentences(run), *summary.findings_sentences(findings)],
         "readings": _readings(run),
-        "claims": tables.claim_rows(examine(run)),
+        "claims": tables.claim_rows(findings),
         "claims_caption": _CAPTION,
         "init_groups": tables.init_groups(run),
         "init_rows": tables.init_rows(run),

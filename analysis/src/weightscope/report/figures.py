@@ -18,7 +18,7 @@ from weightscope.quantiles import NORMAL_TAIL
 from weightscope.report import sampling
 from weightscope.run import Run
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "sans-serif", "font.size": 9, "axes.titlesize": 9.5, "axes.titlelocation": "left",
     "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8a8d92", "axes.linewidth": 0.7,
     "axes.grid": True, "grid.color": "#e8e5dd", "grid.linewidth": 0.6, "axes.axisbelow": True,
@@ -72,6 +72,7 @@ def init_check(run: Run) -> Figure:
     names = [str(name).removesuffix(".weight") for name in init["name"].values[rows]]
     shown = sampling.evenly(len(rows), 40)
     ax.set_xticks(x[shown], [names[i] for i in shown], rotation=90, fontsize=6.5)
+    ax.grid(visible=False, axis="x")
     ax.set_ylabel("measured std / expected std")
     ax.set_title("Initialization: each tensor against its scheme (bars: 95 %)")
     ax.legend()
@@ -200,5 +201,3 @@ def write_figures(run: Run, folder: Path) -> list[Path]:
             make(run).savefig(path)
             written.append(path)
     return written
-
-

@@ -10,8 +10,6 @@ from weightscope.run import Run
 IGNORED = ("seed", "name", "output")  # what may differ between seeds of one experiment
 
 
-
-
 def _same_experiment(a: Run, b: Run) -> bool:
     """Equal configurations up to name and output, different seeds, the same last step and layers. The same seed
     twice is one sample, not two."""

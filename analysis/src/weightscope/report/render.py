@@ -56,9 +56,13 @@ def across(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def render(runs: Sequence[Run]) -> str:
     """The report as one self-contained page."""
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
-    return environment().get_template("report.html").render(
-        title=title,
-        runs=[context(run, index) for index, run in enumerate(runs)],
-        across=across(runs) if len(runs) > 1 else [],
-        plotly=Markup(_compressed_plotly()),
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            title=title,
+            runs=[context(run, index) for index, run in enumerate(runs)],
+            across=across(runs) if len(runs) > 1 else [],
+            plotly=Markup(_compressed_plotly()),
+        )
     )

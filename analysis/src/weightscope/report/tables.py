@@ -13,7 +13,7 @@ from weightscope import ranks
 from weightscope.course import course
 from weightscope.finding import CLAIMS, Finding, fixed, number, p_text
 from weightscope.run import Run
-from weightscope.schema import COMPONENT_NAMES, COMPONENTS
+from weightscope.schema import COMPONENT_NAMES, SHOWN
 from weightscope.summary import duration
 
 SHORT = {"q": "Q", "k": "K", "v": "V", "c_attn": "Fused"}
@@ -38,9 +38,9 @@ def claim_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
         cells = [
             {
                 "component": SHORT[f.component],
-                "word": f.verdict.replace("undecided from one run", "one run"),
+                "word": f.verdict.split()[0],
                 "kind": f.verdict.split()[0],
-                "effect": _effect(f),
+                "effect": _effect(f) + (", one run" if f.verdict.endswith("one run") else ""),
             }
             for f in found
         ]
@@ -103,7 +103,7 @@ def tied_text(run: Run) -> str:
 
 def depth_rows(run: Run) -> list[list[str]]:
     rows = []
-    for component in COMPONENTS:
+    for component in SHOWN:
         growth = course(run, component).growth()
         r = ranks.depth_correlation(growth)
         widest = str(int(np.argmax(growth))) if np.all(np.isfinite(growth)) else "n/a"
@@ -115,7 +115,7 @@ def depth_rows(run: Run) -> list[list[str]]:
 def tail_rows(run: Run) -> list[list[str]]:
     """Means over layers; the bracket is the widest over layers that the last quantile is certain to lie in."""
     rows = []
-    for component in COMPONENTS:
+    for component in SHOWN:
         c = course(run, component)
         before, after = c.tail_ratio(0), c.tail_ratio(-1)
         rows.append(
@@ -123,7 +123,7 @@ def tail_rows(run: Run) -> list[list[str]]:
                 COMPONENT_NAMES[component],
                 fixed(c.kurtosis[0].mean()),
                 fixed(c.kurtosis[-1].mean()),
-                f"± {number(float(c.kurtosis_error(-1).max()), 1)}",
+                f"± {number(float(c.kurtosis_error(-1).max()), 2)}",
                 fixed(before.value.mean()),
                 fixed(after.value.mean()),
                 f"{fixed(after.low.min())} to {fixed(after.high.max())}",

@@ -6,24 +6,24 @@
   const MATRIX_NAMES = ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"];
 
   function lines(run, state, look, columnOf, title, more) {
-    const x = Array.from(run.step.values);
+    const x = ws.steps(state, run.step.values);
     return { data: ws.layerLines(run, look, x, columnOf), layout: ws.layout(look, Object.assign(
-      { height: 340, xaxis: ws.axis(look, "step"), yaxis: ws.axis(look, title, more) }, ws.layerLegend(look))) };
+      { height: 340, xaxis: ws.stepAxis(look, state, run.all_step.values), yaxis: ws.axis(look, title, more) }, ws.layerLegend(look))) };
   }
 
-  ws.figure("std", ["component"], (run, state, look) =>
+  ws.figure("std", ["component", "steps"], (run, state, look) =>
     lines(run, state, look, (layer) => run.std.column(layer, state.component), "std of " + run.meta.components[state.component], { rangemode: "tozero" }));
 
-  ws.figure("kurtosis", ["component"], (run, state, look) => {
+  ws.figure("kurtosis", ["component", "steps"], (run, state, look) => {
     const figure = lines(run, state, look, (layer) => run.kurtosis.column(layer, state.component), "excess kurtosis");
     figure.layout.shapes = [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 0, y1: 0, line: { color: look.muted, width: 1, dash: "dot" } }];
     return figure;
   });
 
-  ws.figure("tailratio", ["component"], (run, state, look) => {
-    const x = Array.from({ length: run.tail_ratio.shape[0] }, (_, row) => ws.stepOf(run, row));
+  ws.figure("tailratio", ["component", "steps"], (run, state, look) => {
+    const x = ws.steps(state, Array.from({ length: run.tail_ratio.shape[0] }, (_, row) => ws.stepOf(run, row)));
     return { data: ws.layerLines(run, look, x, (layer) => run.tail_ratio.column(layer, state.component)), layout: ws.layout(look, Object.assign(
-      { height: 340, xaxis: ws.axis(look, "step"), yaxis: ws.axis(look, "99.9 % quantile of |w| / std"),
+      { height: 340, xaxis: ws.stepAxis(look, state, run.all_step.values), yaxis: ws.axis(look, "99.9 % quantile of |w| / std"),
         shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 3.29, y1: 3.29, line: { color: look.muted, width: 1, dash: "dot" } }] }, ws.layerLegend(look))) };
   });
 
@@ -70,12 +70,12 @@
     return { data, layout };
   });
 
-  ws.figure("updates", ["component"], (run, state, look) => {
-    const matrix = MATRIX[state.component], x = Array.from(run.step.values);
+  ws.figure("updates", ["component", "steps"], (run, state, look) => {
+    const matrix = MATRIX[state.component], x = ws.steps(state, run.step.values);
     const data = ws.layerLines(run, look, x, (layer) => run.update_matrix.column(layer, matrix));
     ["wte", "wpe"].forEach((name, i) => data.push({ type: "scatter", mode: "lines", name, x, y: run.update_embedding.column(i), line: { width: 1.2, dash: i ? "dash" : "dashdot", color: look.parts.k },
-      hovertemplate: name + ", step %{x}: %{y:.3g}<extra></extra>" }));
-    return { data, layout: ws.layout(look, Object.assign({ height: 340, xaxis: ws.axis(look, "step"),
+      hovertemplate: name + ", step %{x:d}: %{y:.3g}<extra></extra>" }));
+    return { data, layout: ws.layout(look, Object.assign({ height: 340, xaxis: ws.stepAxis(look, state, run.all_step.values),
       yaxis: ws.axis(look, "|Δw| / |w| of " + MATRIX_NAMES[matrix], { type: "log", exponentformat: "power", dtick: 1 }),
       shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 1e-3, y1: 1e-3, line: { color: look.muted, width: 1, dash: "dot" } }] }, ws.layerLegend(look))) };
   });

@@ -1,8 +1,8 @@
 // State of each run's controls, and the one place where figures are drawn.
 "use strict";
 (function (ws) {
-  const CONFIG = { displaylogo: false, responsive: true, displayModeBar: "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
-  const initial = { component: 1, layer: 0, density: "linear", row: 0, unit: "nats" };
+  const CONFIG = { displaylogo: false, responsive: true, displayModeBar: false, doubleClick: "reset" };
+  const initial = { component: 1, layer: 0, density: "linear", row: 0, steps: "linear", unit: "nats" };
   const numeric = new Set(["component", "layer", "row"]);
   const pause = () => new Promise((resume) => setTimeout(resume));
 
@@ -69,6 +69,7 @@
     addEventListener("beforeprint", () => { screenTheme = document.documentElement.dataset.theme; ws.setTheme("light", false); ws.view?.drawAll(); });
     addEventListener("afterprint", () => { ws.setTheme(screenTheme, false); ws.view?.drawAll(); });
     await ws.loadPlotly();
+    document.documentElement.dataset.loaded = String(Math.round(performance.now()));
     await show(0);
     document.documentElement.dataset.ready = String(Math.round(performance.now()));
   }

@@ -40,12 +40,21 @@
       more);
   };
 
+  /** Steps along x. Step 0 has no logarithm: it stands at one half, labelled 0. */
+  ws.steps = (state, steps) => Array.from(steps, (step) => (state.steps === "log" ? Math.max(step, 0.5) : step));
+  ws.stepAxis = function (look, state, steps) {
+    if (state.steps !== "log") return ws.axis(look, "step");
+    const last = Math.max(...steps, 1);
+    const ticks = [1, 10, 100, 1000, 1e4, 1e5, 1e6].filter((tick) => tick <= last);
+    return ws.axis(look, "step", { type: "log", tickvals: [0.5, ...ticks], ticktext: ["0", ...ticks.map((tick) => tick.toLocaleString("en"))] });
+  };
+
   /** One line per layer, coloured by depth; the legend names the layers. */
   ws.layerLines = function (run, look, x, columnOf, more) {
     const n = run.meta.layers;
     return Array.from({ length: n }, (_, layer) => Object.assign(
       { type: "scatter", mode: "lines", name: String(layer), x, y: columnOf(layer), line: { width: 1.7, color: look.along(n > 1 ? layer / (n - 1) : 0) },
-        hovertemplate: "layer " + layer + ", step %{x}: %{y:.4g}<extra></extra>" },
+        hovertemplate: "layer " + layer + ", step %{x:d}: %{y:.4g}<extra></extra>" },
       more));
   };
   ws.layerLegend = (look) => ({ showlegend: true, legend: { title: { text: "Layer", font: { size: 11.5, color: look.muted } }, font: { size: 11.5 }, itemwidth: 30 } });
