@@ -74,8 +74,8 @@ class Page:
     def drawn(self, figure: str) -> str:
         """What stands in a figure's drawing: the paths and images of its traces."""
         return self.run(
-            f"[...document.querySelectorAll('article:not([hidden]) [data-figure={figure}] .cartesianlayer path.js-line, "
-            f"article:not([hidden]) [data-figure={figure}] .cartesianlayer image')]"
+            f"['path.js-line', 'image'].flatMap((kind) => [...document.querySelectorAll("
+            f"'article:not([hidden]) [data-figure={figure}] .cartesianlayer ' + kind)])"
             ".map((e) => e.getAttribute('d') || e.getAttribute('href') || e.getAttribute('xlink:href')).join('|')"
         )
 

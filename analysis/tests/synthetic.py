@@ -150,7 +150,8 @@ def _init(root: Columns) -> Columns:
         "name": names, "shape": np.array([f"[{int(k)}]" for k in n], dtype=object),
         "kind": np.array(["bias" if b else "linear" for b in bias], dtype=object),
         "scheme": np.array(["constant" if b else "normal" for b in bias], dtype=object),
-        "expected_std": expected, "std": std, "mean": root["parameter_mean"][0], "ci_low": std - half, "ci_high": std + half,
+        "expected_std": expected, "std": std, "mean": root["parameter_mean"][0],
+        "ci_low": std - half, "ci_high": std + half,
         "tied_to": np.array(["lm_head.weight" if name == "wte.weight" else "" for name in names], dtype=object),
         "verdict": np.array(["pass" if ok else "fail" for ok in passed], dtype=object),
     }  # fmt: skip
@@ -173,7 +174,8 @@ def _train(truth: Truth) -> tuple[Columns, Columns]:
 def config_text(truth: Truth) -> str:
     return (
         f"name: synthetic\nseed: {truth.seed}\noutput: runs/synthetic-{truth.seed}\n"
-        f"model: {{layers: {truth.layers}, heads: {truth.heads}, width: {truth.width}, block: 128, vocab: {truth.vocab}}}\n"
+        f"model: {{layers: {truth.layers}, heads: {truth.heads}, width: {truth.width}, block: 128, "
+        f"vocab: {truth.vocab}}}\n"
         f"train: {{steps: {truth.steps[-1]}, global_batch: 32, precision: fp32}}\n"
         "optimizer: {name: adamw, lr: 1e-3, weight_decay: 0.1}\ninit: {scheme: article, std: 0.02}\n"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +10,8 @@ import xarray as xr
 
 from weightscope import schema
 from weightscope.config import lookup
-from weightscope.finding import Finding, fixed, number
+from weightscope.finding import number
 from weightscope.run import Run
-from weightscope.schema import COMPONENT_NAMES
 
 BYTE_VOCABULARY = 256
 
@@ -110,20 +108,17 @@ def _model(run: Run) -> str:
     return said + (f" ({large(size)} parameters)" if size == size else "")
 
 
+_STOPPED = {"failed": " (until it failed)", "stopped": " (until it was stopped)"}
+
+
 def _training(run: Run) -> str:
     steps = int(last(run.train, "step")) + 1 if last(run.train, "step") is not None else run.last_step
     tokens = last(run.snapshots, "tokens")
     state = str(run.attrs.get("status", "unknown"))
-    verb = {
-        "running": "is being trained",
-        "failed": "was trained until it failed",
-        "stopped": "was trained until stopped",
-    }
-    said = (
-        f"{verb.get(state, 'was trained')}; {steps:,} steps"
-        if run.live
-        else f"{verb.get(state, 'was trained')} for {steps:,} steps"
-    )
+    if run.live:
+        said = f"is being trained; {steps:,} steps"
+    else:
+        said = f"was trained{_STOPPED.get(state, '')} for {steps:,} steps"
     return said + (f" and {large(float(tokens))} tokens" if tokens is not None and tokens > 0 else "")
 
 
@@ -184,39 +179,6 @@ def sentences(run: Run) -> list[str]:
     """The model and its training; loss; machine; init check; alarms."""
     said = [f"{_model(run)} {_training(run)}.", _loss(run), _machine(run), _init(run), _alarms(run)]
     return [sentence for sentence in said if sentence]
-
-
-_SHAPE_WORDS = {
-    "wider": {"holds": "grew wider", "reversed": "grew narrower", "undecided": "show no decided change of width"},
-    "tails": {
-        "holds": "longer tails than at the start",
-        "reversed": "shorter tails than at the start",
-        "undecided": "no decided change of their tails",
-    },
-}
-
-
-def _names(findings: Sequence[Finding]) -> str:
-    names = [COMPONENT_NAMES[f.component].lower() for f in findings]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def findings_sentences(findings: Sequence[Finding]) -> list[str]:
-    """The verdicts on Q, K and V in words; the fused matrix is left to the table."""
-    parts = [f for f in findings if f.component != "c_attn" and f.effect == f.effect]
-    said = []
-    for verdict in ("holds", "reversed", "undecided"):
-        found = [f for f in parts if f.claim == "wider" and f.verdict == verdict]
-        if found:
-            factors = ", ".join(fixed(1 + f.effect) for f in found)
-            words = _SHAPE_WORDS["wider"][verdict]
-            said.append(f"{_names(found).capitalize()} weights {words} ({factors} times their std at the start).")
-        found = [f for f in parts if f.claim == "tails" and f.verdict == verdict]
-        if found:
-            said.append(f"{_names(found).capitalize()} weights show {_SHAPE_WORDS['tails'][verdict]}.")
-    if any(f.verdict == "undecided from one run" for f in parts):
-        said.append("Whether depth matters cannot be decided from one run.")
-    return said
 
 
 def snapshots_text(run: Run) -> str:

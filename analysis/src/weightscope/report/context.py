@@ -11,6 +11,7 @@ from weightscope.config import lookup
 from weightscope.course import course, mixture_part
 from weightscope.finding import fixed, number
 from weightscope.findings import examine
+from weightscope.findings_text import findings_sentences
 from weightscope.report import sampling, tables
 from weightscope.report.payload import payload
 from weightscope.run import Run
@@ -62,9 +63,15 @@ def _mixture_text(run: Run) -> str:
 
 def _histogram_text(run: Run) -> str:
     shown, there = len(sampling.histogram_rows(run)), run.snapshots.sizes[schema.SNAPSHOT]
-    said = "Counts are exact; density is count over the number of weights and the width of the bin. Bins near zero are joined for drawing."
+    said = (
+        "Counts are exact; density is count over the number of weights and the width of the bin. Bins near zero are "
+        "joined for drawing."
+    )
     if shown < there:
-        said += f" To keep this file small, the histograms of {shown} of {there} snapshots are embedded; all are in the experiment file."
+        said += (
+            f" To keep this file small, the histograms of {shown} of {there} snapshots are embedded; all are in the "
+            "experiment file."
+        )
     overflow = int(run.snapshots["overflow"].values.astype(float).sum())
     nonfinite = int(run.snapshots["nonfinite"].values.astype(float).sum())
     if overflow or nonfinite:
@@ -95,7 +102,10 @@ def _loss_text(run: Run) -> str:
         return "Validation loss at the steps where it was measured."
     drawn = len(sampling.evenly(n, sampling.MAX_POINTS))
     thinned = f", {drawn:,} of {n:,} steps drawn" if drawn < n else ""
-    return f"Pale: the batch of each step before its update{thinned}; line: moving average over 2 % of the steps; diamonds: validation."
+    return (
+        f"Pale: the batch of each step before its update{thinned}; line: moving average over 2 % of the steps; "
+        "diamonds: validation."
+    )
 
 
 def _units(run: Run) -> list[tuple[str, str]]:
@@ -119,7 +129,8 @@ def context(run: Run, index: int) -> dict[str, Any]:
         "name": run.name,
         "label": run.name if seed is None else f"{run.name}, seed {seed}",
         "byline": " · ".join(part for part in byline if part),
-        "sentences": [*summary.sentences(run), *summary.findings_sentences(findings)],
+        "sentences": summary.sentences(run),
+        "verdict_sentences": findings_sentences(findings),
         "readings": _readings(run),
         "claims": tables.claim_rows(findings),
         "claims_caption": _CAPTION,

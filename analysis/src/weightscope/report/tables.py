@@ -63,7 +63,8 @@ def init_rows(run: Run) -> list[list[str]]:
     rows = sorted(_rows(run.init, _INIT), key=lambda row: row["verdict"] != "fail")
     return [
         [
-            str(row["name"]), str(row["shape"]), str(row["scheme"]), number(row["expected_std"], 4), number(row["std"], 4),
+            str(row["name"]), str(row["shape"]), str(row["scheme"]), number(row["expected_std"], 4),
+            number(row["std"], 4),
             f"{number(row['ci_low'], 4)} to {number(row['ci_high'], 4)}", str(row["tied_to"]), str(row["verdict"]),
         ]
         for row in rows
