@@ -66,10 +66,20 @@ def _check(path: Path, attrs: dict[str, Any], root: dict[str, Column]) -> None:
         raise UnusableFileError(f"{path}: no {schema.SNAPSHOT} dataset (the file is incomplete)")
 
 
+def _open(path: Path) -> h5py.File:
+    """Without locks; if this very process holds the file open with locks (a notebook with xarray), as it does."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag values" not in str(error):
+            raise
+        return h5py.File(path, "r")
+
+
 def read(path: Path) -> RawFile:
     """Reads the whole file. FileNotFoundError if it is not there; UnusableFileError if it cannot be used."""
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with _open(path) as file:
             attrs = {key: _text(value) for key, value in file.attrs.items()}
             groups = {"": _read_group(file, "")}
             for name in schema.GROUP_KEY:

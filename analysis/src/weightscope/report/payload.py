@@ -43,7 +43,7 @@ def _by_component(run: Run, name: str, rows: np.ndarray) -> np.ndarray:
     return run.snapshots[name].sel(component=list(schema.COMPONENTS)).values[rows]
 
 
-def _histograms(run: Run, std: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _histograms(run: Run, std: np.ndarray) -> dict[str, np.ndarray]:
     rows = sampling.histogram_rows(run)
     counts = run.snapshots["histogram"].sel(component=list(schema.COMPONENTS)).values[rows]
     positive = std[std > 0]
@@ -61,7 +61,7 @@ def _histograms(run: Run, std: np.ndarray) -> tuple[dict[str, np.ndarray], np.nd
     }
     if "head_std" in run.snapshots:
         arrays["head_std"] = run.snapshots["head_std"].values[rows]
-    return arrays, rows
+    return arrays
 
 
 def _updates(run: Run, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -93,23 +93,31 @@ def _losses(run: Run) -> dict[str, np.ndarray]:
     return arrays
 
 
+def curves(run: Run) -> dict[str, np.ndarray]:
+    """What a comparison needs of a run: no histograms."""
+    rows = sampling.curve_rows(run)
+    return {
+        "step": run.snapshots[schema.SNAPSHOT].values[rows].astype(np.int32),
+        "std": _by_component(run, "std", rows),
+        "kurtosis": _by_component(run, "kurtosis", rows),
+        "displacement": _by_component(run, "displacement", rows),
+        **_losses(run),
+    }
+
+
 def payload(run: Run, meta: dict[str, Any]) -> str:
     """Arrays: see `arrays` in core.js. (row, layer, component) unless said otherwise above."""
     rows = sampling.curve_rows(run)
     std = _by_component(run, "std", np.arange(run.snapshots.sizes[schema.SNAPSHOT]))
-    kurtosis, count = _by_component(run, "kurtosis", rows), _by_component(run, "count", rows)
-    histograms, _ = _histograms(run, std)
+    count = _by_component(run, "count", rows)
+    shared = curves(run)
     ends = [0, -1]
     arrays = {
-        "step": run.snapshots[schema.SNAPSHOT].values[rows].astype(np.int32),
+        **shared,
         "all_step": run.snapshots[schema.SNAPSHOT].values.astype(np.int32),
-        "std": std[rows],
-        "kurtosis": kurtosis,
-        "displacement": _by_component(run, "displacement", rows),
-        "std_error": moments.std_error(std[rows][ends], kurtosis[ends], count[ends]),
+        "std_error": moments.std_error(shared["std"][ends], shared["kurtosis"][ends], count[ends]),
         "count": count[-1].astype(np.uint32),
-        **histograms,
+        **_histograms(run, std),
         **_updates(run, rows),
-        **_losses(run),
     }
     return encode(arrays, meta)

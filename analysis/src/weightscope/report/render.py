@@ -13,8 +13,8 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from weightscope import grouping
 from weightscope.findings import examine_seeds
-from weightscope.report import grouping
 from weightscope.report.context import context
 from weightscope.report.tables import claim_rows
 from weightscope.run import Run
@@ -23,7 +23,7 @@ _ACROSS = "{n} runs that differ only in their seed: {names}."
 
 
 @cache
-def _compressed_plotly() -> str:
+def compressed_plotly() -> str:
     return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()
 
 
@@ -63,6 +63,6 @@ def render(runs: Sequence[Run]) -> str:
             title=title,
             runs=[context(run, index) for index, run in enumerate(runs)],
             across=across(runs) if len(runs) > 1 else [],
-            plotly=Markup(_compressed_plotly()),
+            plotly=Markup(compressed_plotly()),
         )
     )
