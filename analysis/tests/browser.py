@@ -71,13 +71,17 @@ class Page:
             control, value,
         )  # fmt: skip
 
-    def drawn(self, figure: str) -> str:
-        """What stands in a figure's drawing: the paths and images of its traces."""
-        return self.run(
-            f"['path.js-line', 'image'].flatMap((kind) => [...document.querySelectorAll("
-            f"'article:not([hidden]) [data-figure={figure}] .cartesianlayer ' + kind)])"
-            ".map((e) => e.getAttribute('d') || e.getAttribute('href') || e.getAttribute('xlink:href')).join('|')"
+    def drawn_script(self, figure: str) -> str:
+        """JavaScript that returns what stands in a figure's drawing: paths, images and labels."""
+        place = f"article:not([hidden]) [data-figure={figure}]"
+        return (
+            f"return ['.cartesianlayer path.js-line', '.cartesianlayer image'].flatMap((kind) => "
+            f"[...document.querySelectorAll('{place} ' + kind)])"
+            ".map((e) => e.getAttribute('d') || e.getAttribute('href') || e.getAttribute('xlink:href')).join('|');"
         )
+
+    def drawn(self, figure: str) -> str:
+        return self.session.execute_script(self.drawn_script(figure))
 
     def errors(self) -> list[str]:
         return [str(e["message"]) for e in self.session.get_log("browser") if e["level"] in ("SEVERE", "WARNING")]

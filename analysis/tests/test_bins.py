@@ -31,7 +31,7 @@ def test_counting_by_bits_agrees_with_counting_by_edges() -> None:
 
 def test_density_integrates_to_one() -> None:
     counts = bins.count(np.random.default_rng(2).standard_normal(50000).astype(np.float32))
-    assert (bins.density(counts, bins.edges(), 50000.0) * np.diff(bins.edges())).sum() == pytest.approx(1)
+    assert float((bins.density(counts, bins.edges(), 50000.0) * np.diff(bins.edges())).sum()) == pytest.approx(1.0)
 
 
 def test_density_of_a_normal_is_the_normal_density() -> None:

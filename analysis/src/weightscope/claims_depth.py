@@ -63,7 +63,8 @@ def early_in_many(courses: Sequence[Course]) -> Finding:
     says."""
     growths = [c.growth() for c in courses]
     taus = np.array([ranks.depth_correlation(growth).tau for growth in growths])
-    interval = ranks.mean_interval(taus)
+    mean, low, high = ranks.mean_interval(taus)
+    interval = (mean, max(low, -1.0), min(high, 1.0))  # τ knows no more
     p = ranks.combined_p(growths)
     verdict = _both(interval, p, "reversed", "holds") if len(courses) > 2 else "undecided"
     c = courses[0]
@@ -102,8 +103,6 @@ def _half(interval: tuple[float, float, float]) -> float:
 
 
 def _range(interval: tuple[float, float, float]) -> str:
-    if not np.isfinite(interval[1]):
-        return "none from one run"
     return f"{fixed(interval[1])} to {fixed(interval[2])}"
 
 

