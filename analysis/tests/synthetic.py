@@ -168,7 +168,8 @@ def _train(truth: Truth) -> tuple[Columns, Columns]:
         "tokens_per_second": 41000 + 900 * rng.standard_normal(len(steps)), "step_seconds": np.full(len(steps), 0.1),
     }  # fmt: skip
     at = np.unique(np.append(np.arange(0, truth.steps[-1] + 1, 100), truth.steps[-1]))
-    return train, {"step": at.astype(np.int64), "loss": np.interp(at, steps, clean) + 0.06}
+    val = np.interp(at, steps, clean) if len(steps) else np.full(len(at), start)
+    return train, {"step": at.astype(np.int64), "loss": val + 0.06}
 
 
 def config_text(truth: Truth) -> str:

@@ -63,10 +63,13 @@ def test_the_page_draws_one_line_per_run(seeds: list[Path], tmp_path: Path) -> N
     with chromium(tmp_path / "profile") as driver:
         page = Page(driver, tmp_path / "compare.html")
         for figure in ("std", "growth", "loss", "val"):
-            assert page.run(f"document.querySelectorAll('[data-figure={figure}] path.js-line').length") == 4, figure
+            assert (
+                page.run(f"document.querySelectorAll('[data-figure={figure}] .scatterlayer path.js-line').length") == 4
+            ), figure
         before = page.run("document.querySelector('[data-figure=std] path.js-line').getAttribute('d')")
         page.session.execute_script(
-            "const c = document.querySelector('[name=layer]'); c.value = 4; c.dispatchEvent(new Event('input', {bubbles: true}))"
+            "const c = document.querySelector('[name=layer]'); c.value = 4;"
+            "c.dispatchEvent(new Event('input', {bubbles: true}));"
         )
         page.wait(f"document.querySelector('[data-figure=std] path.js-line').getAttribute('d') !== '{before}'", 10)
         assert page.errors() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from weightscope import bins, quantiles
 
@@ -28,8 +29,14 @@ def test_the_true_quantile_lies_in_the_bracket(q: float, shape: str) -> None:
 def test_the_tail_ratio_of_a_normal_is_3_29() -> None:
     draw = (0.02 * np.random.default_rng(8).standard_normal(1_000_000)).astype(np.float32)
     found = quantiles.tail_ratio(bins.count(draw), np.array(draw.std()))
-    assert found.value == pytest.approx(quantiles.NORMAL_TAIL, rel=0.02)
+    assert found.value == pytest.approx(quantiles.NORMAL_TAIL, rel=0.005)
     assert found.low <= quantiles.NORMAL_TAIL <= found.high
+
+
+@pytest.mark.parametrize("std", [0.011, 0.02, 0.0234, 0.03, 0.077])
+def test_the_tail_ratio_does_not_depend_on_where_the_bins_lie(std: float) -> None:
+    counts = np.diff(ndtr(bins.edges() / std)) * 1e9
+    assert quantiles.tail_ratio(counts, np.array(std)).value == pytest.approx(quantiles.NORMAL_TAIL, rel=0.003)
 
 
 def test_overflowing_weights_count_in_the_tail() -> None:

@@ -33,8 +33,8 @@
   function rowTicks(run) {
     const n = run.histogram.shape[0];
     const every = Math.max(1, Math.ceil(n / 18));
-    const rows = Array.from({ length: n }, (_, i) => i).filter((i) => i % every === 0 || i === n - 1);
-    return { tickvals: rows, ticktext: rows.map((row) => String(stepOf(run, row))) };
+    const rows = Array.from({ length: n }, (_, i) => i).filter((i) => (i % every === 0 && i < n - every / 2) || i === n - 1);
+    return { tickvals: rows, ticktext: rows.map((row) => stepOf(run, row).toLocaleString("en")) };
   }
   const marker = (y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: "#ffffff", width: 1.4, dash: "dash" } });
 
@@ -57,11 +57,11 @@
         hovertemplate: "step " + stepOf(run, rows[i]) + ", weight %{x:.4f}: density %{customdata:.3g}<extra></extra>" });
     });
     const every = Math.max(1, Math.ceil(rows.length / 16));
-    const ticks = rows.map((_, i) => i).filter((i) => i % every === 0 || i === rows.length - 1);
+    const ticks = rows.map((_, i) => i).filter((i) => (i % every === 0 && i < rows.length - every / 2) || i === rows.length - 1);
     const limit = reach(run, state);
     return { data, layout: ws.layout(look, {
       height: 520, xaxis: ws.axis(look, "weight", { range: [-limit, limit], showgrid: false }),
-      yaxis: ws.axis(look, "step", { tickvals: ticks.map((i) => -i), ticktext: ticks.map((i) => String(stepOf(run, rows[i]))), showgrid: false, showline: false, ticks: "" , range: [-rows.length + 0.3, overlap + 0.2] }),
+      yaxis: ws.axis(look, "step", { tickvals: ticks.map((i) => -i), ticktext: ticks.map((i) => stepOf(run, rows[i]).toLocaleString("en")), showgrid: false, showline: false, ticks: "" , range: [-rows.length + 0.3, overlap + 0.2] }),
     }) };
   }
 
