@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import large
+import numpy as np
 import pytest
 import synthetic
 import tails
@@ -183,6 +184,23 @@ def test_a_file_with_weights_only_still_gives_a_report(session: webdriver.Chrome
     assert main([str(tmp_path / "measured.h5"), "-o", str(tmp_path / "r.html"), "--figures", str(tmp_path / "f")]) == 0
     session.get_log("browser")
     assert Page(session, tmp_path / "r.html").errors() == []
+
+
+def test_a_run_that_diverged_still_gives_a_report(session: webdriver.Chrome, tmp_path: Path) -> None:
+    attrs, groups = synthetic.groups(synthetic.Truth(layers=2, walk=(1.0, 0.5), width=16, heads=2, steps=(0, 1, 8)))
+    root = groups[""]
+    for name in ("std", "mean", "rms", "skewness", "kurtosis", "min", "max", "displacement", "head_std"):
+        root[name][-1] = np.nan
+    root["histogram"][-1] = 0
+    root["nonfinite"][-1] = root["count"][-1]
+    groups["train"]["loss"][-2:] = np.nan, np.inf
+    write(tmp_path / "failed.h5", {**attrs, "status": "failed"}, groups)
+    assert main([str(tmp_path / "failed.h5"), "-o", str(tmp_path / "r.html"), "--figures", str(tmp_path / "f")]) == 0
+    session.get_log("browser")
+    page = Page(session, tmp_path / "r.html")
+    assert page.errors() == []
+    assert "until it failed" in page.run("document.querySelector('.lede').textContent")
+    assert "not finite" in page.run("document.querySelector('main').textContent")
 
 
 def test_a_live_run_is_reported_as_such(tmp_path: Path) -> None:
