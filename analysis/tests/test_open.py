@@ -68,6 +68,13 @@ def test_rows_that_are_sealed_and_still_in_the_tail_appear_once(tmp_path: Path, 
     xr.testing.assert_identical(weightscope.open(folder).train, complete.train)
 
 
+def test_a_left_over_tail_does_not_revive_a_finished_run(tmp_path: Path) -> None:
+    attrs, groups = synthetic.groups(SMALL)
+    write(tmp_path / "run" / "experiment.h5", attrs, groups)
+    tails.write_tail(tmp_path / "run", {**attrs, "status": "running"}, groups, 6)
+    assert not weightscope.open(tmp_path / "run").live
+
+
 def test_a_tail_sealed_while_reading_loses_no_snapshot(
     tmp_path: Path, complete: weightscope.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,12 @@ def _unique_rows(columns: dict[str, Column]) -> dict[str, Column]:
     return taken
 
 
+def _newest(files: list[RawFile]) -> RawFile:
+    """The file with the last snapshot says how the run stands; the sealed one when a tail has only been left over."""
+    last = [max(file.groups[""][schema.SNAPSHOT][1], default=-1) for file in files]
+    return files[last.index(max(last))]
+
+
 def merge(files: list[RawFile]) -> RawFile:
     """`files`: the sealed file first, then the tail in order of steps."""
     first = files[0]
@@ -73,5 +79,4 @@ def merge(files: list[RawFile]) -> RawFile:
             groups[name] = _unique_rows(_join(parts, "row"))
         else:
             groups[name] = parts[-1]
-    attrs = {**first.attrs, **files[-1].attrs}
-    return RawFile(first.path, attrs, groups)
+    return RawFile(first.path, {**first.attrs, **_newest(files).attrs}, groups)
