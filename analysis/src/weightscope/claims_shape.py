@@ -57,8 +57,8 @@ def wider(c: Course) -> Finding:
     since = _since(verdicts, c.steps)
     text = (
         f"{COMPONENT_NAMES[c.component]} weights are {fixed(factor)} ± {number(factor_error, 1)} times as wide at "
-        f"step {c.steps[-1]} as at step {c.steps[0]} (mean std {number(c.std[0].mean())} → "
-        f"{number(c.std[-1].mean())}); {_agreement(effect, error, 'widen', 'narrow')}"
+        f"step {c.steps[-1]} as at step {c.steps[0]} (mean std {c.std[0].mean():#.3g} → "
+        f"{c.std[-1].mean():#.3g}); {_agreement(effect, error, 'widen', 'narrow')}"
         + (f", seen from step {since} on." if since is not None else ".")
     )
     if c.displacement is not None:

@@ -61,7 +61,7 @@ def line(run: Run, index: int) -> str:
 
 
 def states(path: str, every: float, once: bool) -> Iterator[tuple[Run, list[int]]]:
-    """The run and the indices of its snapshots not seen before, each time there are some and once when the run has ended."""
+    """The run and the indices of its snapshots not seen before: each time there are some, and when it has ended."""
     seen = -1
     while True:
         run = open_run(path)

@@ -18,7 +18,7 @@ from weightscope.run import Run
 
 _CAPTION = (
     "What this run says about the four claims, Q, K and V apart before the fused matrix. A verdict needs 3.3 standard "
-    "errors; claims about depth need several seeds."
+    "errors (± is one); claims about depth need several seeds."
 )
 
 

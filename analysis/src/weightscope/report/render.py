@@ -19,7 +19,7 @@ from weightscope.report.context import context
 from weightscope.report.tables import claim_rows
 from weightscope.run import Run
 
-_ACROSS = "{n} runs that differ only in their seed: {names}."
+_ACROSS = "{n} runs that differ only in their seed: {names}. ± is half a 95 % interval over the runs."
 
 
 @cache

@@ -21,8 +21,16 @@ _LAYER = re.compile(r"\bh\.\d+\.")
 
 
 def _effect(finding: Finding) -> str:
+    """The effect with its error; from one run, effects of depth have none that would mean anything."""
     if finding.effect != finding.effect:
         return ""
+    if finding.verdict.endswith("one run"):
+        return f"{_bare_effect(finding)}, one run"
+    error = f" ± {number(finding.error, 1)}" if np.isfinite(finding.error) else ""
+    return _bare_effect(finding) + error
+
+
+def _bare_effect(finding: Finding) -> str:
     if finding.claim == "wider":
         return f"× {fixed(1 + finding.effect)}"
     sign = "+" if finding.effect > 0 else ""
@@ -40,7 +48,7 @@ def claim_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
                 "component": SHORT[f.component],
                 "word": f.verdict.split()[0],
                 "kind": f.verdict.split()[0],
-                "effect": _effect(f) + (", one run" if f.verdict.endswith("one run") else ""),
+                "effect": _effect(f),
             }
             for f in found
         ]

@@ -36,7 +36,8 @@
     const rows = Array.from({ length: n }, (_, i) => i).filter((i) => (i % every === 0 && i < n - every / 2) || i === n - 1);
     return { tickvals: rows, ticktext: rows.map((row) => stepOf(run, row).toLocaleString("en")) };
   }
-  const marker = (y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: "#ffffff", width: 1.4, dash: "dash" } });
+  /** Dark under white dashes: seen on every colour of the map and beside it. */
+  const marker = (y) => [{ color: "#1d1e20", width: 1.4 }, { color: "#ffffff", width: 1.4, dash: "6px,6px" }].map((line) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line }));
 
   function ridge(run, state, look) {
     const n = run.histogram.shape[0];
@@ -73,7 +74,7 @@
       colorbar: { title: { text: log ? "log₁₀ density" : "density", side: "right", font: { size: 11.5, color: look.muted } }, thickness: 10, outlinewidth: 0, tickfont: { size: 11, color: look.muted } } }];
     return { data, layout: ws.layout(look, {
       height: 520, xaxis: ws.axis(look, "weight", { range: [-limit, limit], showgrid: false }),
-      yaxis: ws.axis(look, "step", Object.assign({ range: [n - 0.5, -0.5], showgrid: false }, rowTicks(run))), shapes: [marker(state.row)],
+      yaxis: ws.axis(look, "step", Object.assign({ range: [n - 0.5, -0.5], showgrid: false }, rowTicks(run))), shapes: marker(state.row),
     }) };
   }
 
