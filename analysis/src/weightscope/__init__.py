@@ -1,0 +1,13 @@
+"""Reads weightscope experiment files.
+
+import weightscope
+run = weightscope.open("runs/quickstart")
+run.snapshots["std"].sel(component="q").plot.line(x="snapshot_step")
+"""
+
+from weightscope.errors import UnusableFileError
+from weightscope.findings import Finding, examine
+from weightscope.run import Run
+from weightscope.run import open_run as open
+
+__all__ = ["Finding", "Run", "UnusableFileError", "examine", "open"]

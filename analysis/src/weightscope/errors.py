@@ -1,0 +1,27 @@
+"""Errors with the exit codes of the user contract."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+INPUT = 4
+OUTPUT = 5
+
+
+class UnusableFileError(Exception):
+    """An input file that cannot be used: one line, *problem (why) suggestion*."""
+
+
+def run_command(work: Callable[[], None]) -> int:
+    """Runs a command line's work and turns what goes wrong into one line on stderr and an exit code."""
+    try:
+        work()
+    except UnusableFileError as error:
+        print(f"weightscope: error: {error}", file=sys.stderr)
+        return INPUT
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"weightscope: error: {where}cannot write ({error.strerror or error})", file=sys.stderr)
+        return OUTPUT
+    return 0

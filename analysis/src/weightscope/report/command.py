@@ -1,0 +1,64 @@
+"""weightscope-report FILE_OR_DIR... -o report.html [--figures DIR]"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from weightscope.errors import UnusableFileError, run_command
+from weightscope.report.figures import write_figures
+from weightscope.report.render import render
+from weightscope.run import Run, open_run
+
+_EXAMPLES = """examples:
+  weightscope-report runs/quickstart -o report.html --figures figures
+  weightscope-report runs/seed-*/experiment.h5 -o seeds.html
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="weightscope-report",
+        description="Writes one self-contained HTML page about one or several runs.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("runs", nargs="+", metavar="FILE_OR_DIR", help="experiment.h5 or a run directory")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the page to write")
+    parser.add_argument("--figures", metavar="DIR", help="also write PNG figures here (a folder per run if several)")
+    return parser
+
+
+def usable(path: str) -> Run:
+    run = open_run(path)
+    if not run.snapshots.sizes["snapshot_step"]:
+        raise UnusableFileError(f"{path}: holds no snapshot yet (the run has just begun, or recorded nothing)")
+    return run
+
+
+def _figure_folders(runs: Sequence[Run], base: Path) -> list[Path]:
+    if len(runs) == 1:
+        return [base]
+    return [base / f"{index}-{run.name}" for index, run in enumerate(runs, 1)]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Through a temporary name, so that a reader never sees half a page."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+
+    def work() -> None:
+        runs = [usable(path) for path in options.runs]
+        write_text(Path(options.output), render(runs))
+        if options.figures:
+            for run, folder in zip(runs, _figure_folders(runs, Path(options.figures)), strict=True):
+                write_figures(run, folder)
+
+    return run_command(work)

@@ -1,0 +1,203 @@
+"""Static figures as PNG, for papers and slides. Colours: Okabe–Ito for parts, cividis along depth and time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from weightscope import bins, ranks, summary
+from weightscope.course import course
+from weightscope.finding import fixed, p_text
+from weightscope.quantiles import NORMAL_TAIL
+from weightscope.report import sampling
+from weightscope.run import Run
+
+_STYLE: Any = {
+    "font.family": "sans-serif", "font.size": 9, "axes.titlesize": 9.5, "axes.titlelocation": "left",
+    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8a8d92", "axes.linewidth": 0.7,
+    "axes.grid": True, "grid.color": "#e8e5dd", "grid.linewidth": 0.6, "axes.axisbelow": True,
+    "xtick.color": "#5f6268", "ytick.color": "#5f6268", "axes.labelcolor": "#1d1e20", "legend.frameon": False,
+    "figure.dpi": 160, "savefig.dpi": 160, "figure.constrained_layout.use": True,
+}  # fmt: skip
+_RIDGES = 14
+EXAMINED_STYLE = (  # component, colour, marker, name
+    ("q", "#0072b2", "o", "Q"),
+    ("k", "#d55e00", "s", "K"),
+    ("v", "#009e73", "D", "V"),
+    ("c_attn", "#1d1e20", "x", "Q, K, V fused"),
+)
+
+
+def along(share: float) -> Any:
+    """Cividis without its bright end, which vanishes on white."""
+    return mpl.colormaps["cividis"](0.86 * share)
+
+
+def _figure(columns: int = 1, rows: int = 1, size: tuple[float, float] = (7, 3.6), **more: Any) -> tuple[Figure, Any]:
+    figure = Figure(figsize=size)
+    return figure, figure.subplots(rows, columns, squeeze=False, **more)
+
+
+def _layer_lines(axes: Axes, steps: np.ndarray, values: np.ndarray) -> None:
+    n = values.shape[1]
+    for layer in range(n):
+        axes.plot(steps, values[:, layer], color=along(layer / max(1, n - 1)), lw=1.3, label=str(layer))
+    axes.set_xlabel("step")
+
+
+def init_check(run: Run) -> Figure:
+    """Measured over expected std of each parameter with its 95 % interval."""
+    figure, axes = _figure(size=(7, 3.6))
+    ax: Axes = axes[0, 0]
+    init = run.init
+    expected = init["expected_std"].values if "expected_std" in init else np.zeros(0)
+    rows = np.flatnonzero(expected > 0)
+    if not rows.size:
+        ax.set_title("No parameter with an expected standard deviation in this file")
+        return figure
+    ratio, low, high = (init[name].values[rows] / expected[rows] for name in ("std", "ci_low", "ci_high"))
+    failed = init["verdict"].values[rows] == "fail"
+    x = np.arange(len(rows))
+    for chosen, color, marker, label in ((~failed, "#0072b2", "o", "pass"), (failed, "#d55e00", "D", "fail")):
+        if chosen.any():
+            error = np.abs([ratio[chosen] - low[chosen], high[chosen] - ratio[chosen]])
+            ax.errorbar(x[chosen], ratio[chosen], error, fmt=marker, ms=3.5, lw=1, color=color, label=label)
+    ax.axhline(1, color="#5f6268", lw=0.8, ls=":")
+    names = [str(name).removesuffix(".weight") for name in init["name"].values[rows]]
+    shown = sampling.evenly(len(rows), 40)
+    ax.set_xticks(x[shown], [names[i] for i in shown], rotation=90, fontsize=6.5)
+    ax.grid(visible=False, axis="x")
+    ax.set_ylabel("measured std / expected std")
+    ax.set_title("Initialization: each tensor against its scheme (bars: 95 %)")
+    ax.legend()
+    return figure
+
+
+def _ridge(ax: Axes, counts: np.ndarray, edge: np.ndarray, steps: np.ndarray, total: float) -> None:
+    curves = bins.density(counts, edge, np.full(len(counts), total))
+    centre, top = (edge[:-1] + edge[1:]) / 2, np.nanmax(curves)
+    for i, curve in enumerate(curves):
+        base, height = -float(i), 4.0 * curve / top
+        ax.fill_between(centre, base, base + height, color="white", alpha=0.85, lw=0, zorder=i)
+        ax.plot(centre, base + height, color=along(i / max(1, len(curves) - 1)), lw=0.9, zorder=i + 0.5)
+    shown = sampling.evenly(len(steps), 7)
+    ax.set_yticks(-shown.astype(float), [str(steps[i]) for i in shown])
+    ax.grid(visible=False)
+    ax.tick_params(left=False)
+    ax.spines["left"].set_visible(False)
+
+
+def qkv_histograms(run: Run) -> Figure:
+    """One panel per layer: the density of the fused Q, K, V weights over training, as in the article."""
+    c = course(run, "c_attn")
+    rows = sampling.histogram_rows(run)
+    rows = rows[sampling.evenly(len(rows), _RIDGES)]
+    columns = min(4, 3 if run.layers <= 6 else 4)
+    lines = -(-run.layers // columns)
+    figure, axes = _figure(columns, lines, (2.5 * columns, 2.6 * lines), sharex=True)
+    groups = bins.coarse_groups(float(np.nanmin(np.where(c.std > 0, c.std, np.nan))) / 10)
+    edge = np.append(bins.edges()[groups], bins.HIGHEST)
+    limit = 4.0 * float(np.nanmax(c.std))
+    for layer, ax in enumerate(axes.flat):
+        if layer >= run.layers:
+            ax.set_visible(False)
+            continue
+        _ridge(ax, bins.joined(c.histogram[rows, layer], groups), edge, c.steps[rows], float(c.n[-1, layer]))
+        ax.set_title(f"layer {layer}")
+        ax.set_xlim(-limit, limit)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("step")
+    for ax in axes[-1]:
+        ax.set_xlabel("weight")
+    figure.suptitle("Q, K, V weights over training (first snapshot at the top)", x=0.01, ha="left", fontsize=10.5)
+    return figure
+
+
+def std_by_layer(run: Run) -> Figure:
+    figure, axes = _figure(4, size=(10, 3), sharey=True)
+    for ax, (component, _, _, name) in zip(axes[0], EXAMINED_STYLE, strict=True):
+        c = course(run, component)
+        _layer_lines(ax, c.steps, c.std)
+        ax.set_title(name)
+    axes[0, 0].set_ylabel("standard deviation")
+    axes[0, 0].set_ylim(bottom=0)
+    axes[0, -1].legend(title="layer", fontsize=7, ncols=2 if run.layers > 6 else 1)
+    return figure
+
+
+def growth_by_depth(run: Run) -> Figure:
+    figure, axes = _figure(2, size=(9, 3.4))
+    layers = np.arange(run.layers)
+    for component, color, marker, name in EXAMINED_STYLE:
+        c = course(run, component)
+        growth, r = c.growth(), ranks.depth_correlation(c.growth())
+        label = f"{name}: τ = {fixed(r.tau)}, {p_text(r.tau_p)}"
+        style: dict[str, Any] = {"color": color, "marker": marker, "ms": 4.5, "lw": 1.1}
+        axes[0, 0].errorbar(layers, growth, 1.96 * growth * c.log_growth_error(), capsize=2, label=label, **style)
+        if c.displacement is not None:
+            axes[0, 1].plot(layers, c.displacement[-1], **style)
+    axes[0, 0].set(title=f"std at step {run.last_step} / std at the start (bars: 95 %)", xlabel="layer")
+    axes[0, 0].legend(fontsize=7.5)
+    axes[0, 1].set(title="distance walked, |W−W₀| / |W₀|", xlabel="layer")
+    axes[0, 1].set_ylim(bottom=0)
+    return figure
+
+
+def tails(run: Run) -> Figure:
+    figure, axes = _figure(4, 2, (10, 5.4), sharex=True, sharey="row")
+    rows = sampling.histogram_rows(run)
+    for i, (component, _, _, name) in enumerate(EXAMINED_STYLE):
+        c = course(run, component)
+        _layer_lines(axes[0, i], c.steps, c.kurtosis)
+        _layer_lines(axes[1, i], c.steps[rows], c.tail_ratio(slice(None)).value[rows])
+        axes[0, i].axhline(0, color="#5f6268", lw=0.8, ls=":")
+        axes[1, i].axhline(NORMAL_TAIL, color="#5f6268", lw=0.8, ls=":")
+        axes[0, i].set(title=name, xlabel="")
+    axes[0, 0].set_ylabel("excess kurtosis")
+    axes[1, 0].set_ylabel("99.9 % quantile of |w| / std")
+    axes[0, 0].legend(title="layer", fontsize=7, ncols=2 if run.layers > 6 else 1)
+    return figure
+
+
+def loss(run: Run) -> Figure:
+    figure, axes = _figure(size=(7, 3.4))
+    ax: Axes = axes[0, 0]
+    if "loss" in run.train and run.train["loss"].size:
+        steps, values = run.train["step"].values, run.train["loss"].values
+        ax.plot(steps, values, color="#d9d5cb", lw=0.6)
+        ax.plot(steps, sampling.smoothed(values), color="#0072b2", lw=1.5, label="training, smoothed")
+    if "loss" in run.eval and run.eval["loss"].size:
+        found = summary.losses(run)
+        label = f"validation, {found.val:.3f} at the end"
+        ax.plot(run.eval["step"], run.eval["loss"], color="#d55e00", lw=1.2, marker="D", ms=3.5, label=label)
+    ax.set(xlabel="step", ylabel="loss (nats per token)", title=f"Loss of {run.name}")
+    if ax.lines:
+        ax.legend()
+    return figure
+
+
+FIGURES: dict[str, Callable[[Run], Figure]] = {
+    "init_check": init_check,
+    "qkv_histograms": qkv_histograms,
+    "std_by_layer": std_by_layer,
+    "growth_by_depth": growth_by_depth,
+    "tails": tails,
+    "loss": loss,
+}
+
+
+def write_figures(run: Run, folder: Path) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    with mpl.rc_context(_STYLE):
+        for name, make in FIGURES.items():
+            path = folder / f"{name}.png"
+            make(run).savefig(path)
+            written.append(path)
+    return written

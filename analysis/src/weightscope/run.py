@@ -1,0 +1,110 @@
+"""A run, read: everything the experiment file (and its tail) holds, as xarray datasets."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from weightscope import raw, schema
+from weightscope.config import parse_config
+from weightscope.errors import UnusableFileError
+from weightscope.merge import merge
+
+_ATTEMPTS = 5
+
+
+@dataclass
+class Run:
+    """One experiment. Dimensions are named after their coordinates: `run.snapshots.std.sel(snapshot_step=100)`."""
+
+    path: Path
+    snapshots: xr.Dataset
+    train: xr.Dataset
+    eval: xr.Dataset
+    init: xr.Dataset
+    alarms: xr.Dataset
+    segments: xr.Dataset
+    spectra: xr.Dataset
+    probe: xr.Dataset
+    attrs: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return str(self.attrs.get("name") or self.path.stem)
+
+    @property
+    def live(self) -> bool:
+        """True while the file says that its run is still going on."""
+        return self.attrs.get("status") == "running"
+
+    @property
+    def last_step(self) -> int:
+        """Step of the last snapshot."""
+        return int(self.snapshots[schema.SNAPSHOT].values[-1])
+
+    @property
+    def layers(self) -> int:
+        return int(self.snapshots.sizes["layer"])
+
+    @property
+    def heads(self) -> int:
+        return int(self.snapshots.sizes.get("head", 0))
+
+
+def _dataset(columns: dict[str, raw.Column]) -> xr.Dataset:
+    coords = {name: values for name, (dims, values) in columns.items() if dims == (name,)}
+    data = {name: column for name, column in columns.items() if name not in coords}
+    return xr.Dataset(data, coords=coords)
+
+
+def _read_directory(directory: Path) -> raw.RawFile:
+    """Tail first, sealed file after: what left the tail meanwhile is in the sealed file by then."""
+    tails = []
+    for path in sorted((directory / "tail").glob("*.h5"), key=_step_of):
+        try:
+            tails.append(raw.read(path))
+        except FileNotFoundError:
+            continue  # just sealed
+    sealed = directory / "experiment.h5"
+    if not sealed.exists():
+        if not tails:
+            raise UnusableFileError(f"{directory}: no experiment.h5 (not a run directory, or nothing recorded yet)")
+        return merge(tails)
+    return merge([raw.read(sealed), *tails])
+
+
+def _step_of(path: Path) -> tuple[int, str]:
+    return (int(path.stem) if path.stem.isdigit() else -1, path.name)
+
+
+def _read(path: Path) -> raw.RawFile:
+    for _ in range(_ATTEMPTS):
+        try:
+            return _read_directory(path) if path.is_dir() else raw.read(path)
+        except FileNotFoundError:
+            if not path.exists():
+                raise UnusableFileError(f"{path}: no such file or directory") from None
+    raise UnusableFileError(f"{path}: files keep vanishing while they are read (is the directory being moved?)")
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """Reads a run directory (sealed file and tail) or one .h5 file. Takes no locks and may be called at any
+    moment of a live run. UnusableFileError (exit code 4) when there is nothing that can be used."""
+    file = _read(Path(path))
+    data = {name: _dataset(columns) for name, columns in file.groups.items()}
+    snapshots = data[""]
+    if "bin" in snapshots.coords and "histogram" in snapshots:
+        snapshots.bin.attrs["long_name"] = "bin centre (weight value)"
+    empty = {name: data.get(name, xr.Dataset()) for name in schema.GROUP_KEY}
+    return Run(
+        path=Path(path),
+        snapshots=snapshots,
+        attrs=file.attrs,
+        config=parse_config(str(file.attrs.get("config", ""))),
+        **empty,
+    )

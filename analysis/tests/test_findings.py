@@ -1,0 +1,149 @@
+"""The four claims on synthetic weights whose truth is known: every verdict is reached, and rarely wrongly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import draws
+import numpy as np
+import pytest
+import synthetic
+
+import weightscope
+from weightscope import claims_depth, claims_shape
+from weightscope.finding import Finding
+
+REPEATS = 300
+
+
+def found(findings: list[Finding], claim: str, component: str) -> Finding:
+    return next(f for f in findings if (f.claim, f.component) == (claim, component))
+
+
+@pytest.fixture(scope="module")
+def findings(experiment: Path) -> list[Finding]:
+    return weightscope.examine(weightscope.open(experiment))
+
+
+@pytest.mark.parametrize("component", ["q", "k", "v", "c_attn"])
+def test_weights_that_widen_are_found_wider(findings: list[Finding], component: str) -> None:
+    finding = found(findings, "wider", component)
+    assert finding.verdict == "holds"
+    assert finding.summary == "holds at step 600"
+    # The walk is known: std grows by sqrt(1 + walk²), by layer and part.
+    factor = {"q": 1.0, "k": 1.2, "v": 0.6, "c_attn": None}[component]
+    if factor is not None:
+        truth = np.exp(np.mean([0.5 * np.log(1 + (factor * walk) ** 2) for walk in synthetic.Truth().walk]))
+        assert finding.effect == pytest.approx(truth - 1, abs=5 * finding.error)
+
+
+def test_a_heavier_walk_is_found_in_the_tails(findings: list[Finding]) -> None:
+    for component in ("q", "k", "v", "c_attn"):
+        assert found(findings, "tails", component).verdict == "holds"
+
+
+def test_the_verdicts_come_parts_first_and_claim_by_claim(findings: list[Finding]) -> None:
+    assert [f.component for f in findings[:4]] == ["q", "k", "v", "c_attn"]
+    assert [f.claim for f in findings[::4]] == ["wider", "tails", "early", "first"]
+
+
+@pytest.mark.parametrize("claim", ["early", "first"])
+def test_one_run_never_decides_about_depth(findings: list[Finding], claim: str) -> None:
+    for component in ("q", "k", "v", "c_attn"):
+        assert found(findings, claim, component).verdict == "undecided from one run"
+    assert found(findings, "early", "q").effect == pytest.approx(-1)
+    assert "p = 0.0028" in found(findings, "early", "q").text
+
+
+def test_weights_that_shrink_reverse_the_first_claim() -> None:
+    c = draws.change(np.random.default_rng(1), draws.normal, draws.normal, [0.7] * 6)
+    assert claims_shape.wider(c).verdict == "reversed"
+
+
+def test_tails_that_shorten_reverse_the_second_claim() -> None:
+    c = draws.change(np.random.default_rng(2), draws.heavy, draws.uniform, [1.0] * 6)
+    assert claims_shape.tails(c).verdict == "reversed"
+
+
+def test_weights_that_do_not_change_are_undecided() -> None:
+    c = draws.change(np.random.default_rng(3), draws.normal, draws.normal, [1.0] * 6)
+    assert claims_shape.wider(c).verdict == "undecided"
+    assert claims_shape.tails(c).verdict == "undecided"
+    assert "none of 6 layers" in claims_shape.wider(c).text
+
+
+def test_layers_that_disagree_are_undecided_and_said_so() -> None:
+    finding = claims_shape.wider(draws.change(np.random.default_rng(4), draws.normal, draws.normal, [2.0] * 5 + [0.5]))
+    assert finding.verdict == "undecided"
+    assert "of 6 layers 5 widen and 1 narrow" in finding.text
+
+
+def test_widening_alone_does_not_lengthen_tails() -> None:
+    c = draws.change(np.random.default_rng(5), draws.normal, draws.normal, [3.0] * 6)
+    assert claims_shape.tails(c).verdict == "undecided"
+
+
+def test_the_fused_kurtosis_of_normal_parts_is_explained_as_a_mixture(tmp_path: Path) -> None:
+    truth = synthetic.Truth(heavy=0.0, part_walk=(0.3, 3.0, 0.3), steps=(0, 100))
+    findings = weightscope.examine(weightscope.open(synthetic.experiment(tmp_path / "e.h5", truth)))
+    assert found(findings, "tails", "k").verdict == "undecided"
+    fused = found(findings, "tails", "c_attn")
+    assert fused.verdict == "holds"
+    words = fused.text.split("Of the fused matrix's ")[1].split()
+    whole, mixture = float(words[0].rstrip(",")), float(words[1])
+    assert whole == pytest.approx(mixture, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [draws.normal, draws.heavy, draws.uniform])
+def test_unchanged_weights_are_rarely_given_a_verdict(shape: draws.Draw) -> None:
+    rng = np.random.default_rng(6)
+    courses = [draws.change(rng, shape, shape, [1.0] * 6, 2000) for _ in range(REPEATS)]
+    # 0.1 % nominal: more than three of 300 has a chance of 1 in 4000.
+    assert sum(claims_shape.wider(c).verdict != "undecided" for c in courses) <= 3
+    assert sum(claims_shape.tails(c).verdict != "undecided" for c in courses) <= 3
+
+
+def test_depth_without_effect_is_rarely_given_a_verdict() -> None:
+    rng = np.random.default_rng(7)
+    verdicts = []
+    for _ in range(REPEATS):
+        seeds = [
+            draws.change(rng, draws.normal, draws.normal, list(np.exp(0.3 * rng.standard_normal(6))), 60)
+            for _ in range(4)
+        ]
+        verdicts += [claims_depth.early_in_many(seeds).verdict, claims_depth.first_in_many(seeds).verdict]
+    assert sum(verdict != "undecided" for verdict in verdicts) <= 9  # 1 % nominal of 600
+
+
+@pytest.mark.parametrize(
+    ("factors", "early", "first"),
+    [
+        ([3.0, 2.6, 2.3, 2.0, 1.7, 1.5], "holds", "holds"),
+        ([1.5, 1.7, 2.0, 2.3, 2.6, 3.0], "reversed", "reversed"),
+        ([2.0, 1.0, 3.0, 3.0, 1.0, 2.0], "undecided", "undecided"),
+    ],
+)
+def test_several_seeds_decide_about_depth(factors: list[float], early: str, first: str) -> None:
+    rng = np.random.default_rng(8)
+    courses = [draws.change(rng, draws.normal, draws.normal, factors, 1000) for _ in range(4)]
+    assert claims_depth.early_in_many(courses).verdict == early
+    assert claims_depth.first_in_many(courses).verdict == first
+
+
+def test_two_seeds_decide_nothing_about_depth() -> None:
+    rng = np.random.default_rng(9)
+    courses = [draws.change(rng, draws.normal, draws.normal, [3.0, 2.5, 2.0, 1.5, 1.2, 1.0]) for _ in range(2)]
+    assert claims_depth.early_in_many(courses).verdict == "undecided"
+    assert "Fewer than three runs" in claims_depth.first_in_many(courses).text
+
+
+def test_one_snapshot_is_undecided(tmp_path: Path) -> None:
+    truth = synthetic.Truth(layers=1, walk=(1.0,), width=16, heads=1, steps=(5,))
+    path = synthetic.experiment(tmp_path / "e.h5", truth)
+    assert {f.verdict for f in weightscope.examine(weightscope.open(path))} == {"undecided"}
+
+
+def test_a_matrix_that_is_not_finite_is_undecided() -> None:
+    c = draws.change(np.random.default_rng(10), draws.normal, draws.normal, [2.0] * 3)
+    c.std[1, 1] = np.nan
+    assert claims_shape.wider(c).verdict == "undecided"

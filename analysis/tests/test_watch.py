@@ -1,0 +1,57 @@
+"""weightscope-watch follows a run while it grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import synthetic
+import tails
+from h5write import write
+
+from weightscope import watch
+
+TRUTH = synthetic.Truth(layers=2, walk=(1.0, 0.5), width=16, heads=2, steps=(0, 4, 8, 20, 40))
+
+
+@pytest.fixture
+def growing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Each time the watcher sleeps, the run has gone on; at the end it is sealed as finished."""
+    folder = tails.run_directory(tmp_path / "run", TRUTH, 2)
+    waiting = sorted((folder / "tail").glob("*.h5"), key=lambda path: int(path.stem))
+    for path in waiting:
+        path.rename(path.with_suffix(".later"))
+
+    def go_on(_: float) -> None:
+        if waiting:
+            path = waiting.pop(0)
+            path.with_suffix(".later").rename(path)
+        else:
+            write(folder / "experiment.h5", *synthetic.groups(TRUTH))
+
+    monkeypatch.setattr(watch.time, "sleep", go_on)
+    return folder
+
+
+def test_each_snapshot_is_told_once_until_the_run_ends(growing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert watch.main([str(growing)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in lines[1:-1]] == ["0", "4", "8", "20", "40"]
+    assert lines[-1] == "status: finished"
+    assert lines[1].split()[4:10] == ["×", "1.00"] * 3
+    assert lines[1].split()[-1] == "0"
+    assert lines[-2].split()[-1] == "1"
+
+
+def test_once_does_not_wait(growing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert watch.main([str(growing), "--once"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "status: running"
+
+
+def test_the_report_is_written_along(growing: Path, tmp_path: Path) -> None:
+    assert watch.main([str(growing), "-o", str(tmp_path / "live.html")]) == 0
+    assert "was trained for 40 steps" in (tmp_path / "live.html").read_text(encoding="utf-8")
+
+
+def test_an_unusable_run_is_exit_code_4(tmp_path: Path) -> None:
+    assert watch.main([str(tmp_path / "nothing")]) == 4
