@@ -180,7 +180,8 @@ class Parser {
         "weightscope check configs/gpt2-124m.yaml --ranks 8", false, run_check);
     config_options(check->config, true);
     current_->get_option("CONFIG")->required(false);
-    current_->add_flag("--reference", check->reference, "print the reference of all keys (docs/config-reference.md)");
+    current_->add_flag("--reference", check->reference,
+                       "print the reference of all keys (docs/config-reference.md)");
     current_->add_option("--ranks", check->ranks, "ranks to plan for (default: those of this job)")
         ->check(CLI::Range(0, 1 << 20));
     auto inspect =

@@ -34,7 +34,8 @@ int run_init(const Context& context, const InitArguments& arguments) {
     ExperimentHeader header;
     header.name = config.name, header.config_yaml = to_yaml(config), header.version = version();
     header.layers = config.model.layers, header.heads = config.model.heads, header.displacement = false;
-    for (const auto& p : store.parameters()) header.parameters.push_back(p.name), header.parameter_shapes.push_back(shape_text(p.shape));
+    for (const auto& p : store.parameters())
+      header.parameters.push_back(p.name), header.parameter_shapes.push_back(shape_text(p.shape));
     header.init = report.rows;
     auto file = ExperimentFile::create(config.output, header);
     auto snapshot =

@@ -25,7 +25,8 @@ int run_measure(const Context& context, const MeasureArguments& arguments) {
   ExperimentHeader header;
   header.name = config.name, header.config_yaml = to_yaml(config), header.version = version();
   header.layers = model.layers, header.heads = model.heads, header.displacement = false;
-  for (const auto& p : store.parameters()) header.parameters.push_back(p.name), header.parameter_shapes.push_back(shape_text(p.shape));
+  for (const auto& p : store.parameters())
+    header.parameters.push_back(p.name), header.parameter_shapes.push_back(shape_text(p.shape));
   auto snapshot = take_snapshot(*context.host, weight_slices(store, model, nullptr),
                                 {model.layers, model.heads, static_cast<int>(store.parameters().size())});
   const auto checkpoint = resolve_checkpoint(arguments.model);

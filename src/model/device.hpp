@@ -8,7 +8,7 @@ int cuda_devices();                ///< usable GPUs; 0 without a driver
 void* current_stream(int device);  ///< LibTorch's current cudaStream_t
 void select_device(int device);    ///< for this thread
 void synchronize(int device);      ///< the host waits for the device; for timing and shutdown only
-const char* torch_version();           ///< of the LibTorch this program was compiled with
+const char* torch_version();       ///< of the LibTorch this program was compiled with
 const char* device_support();      ///< "CUDA 13.0" or "none (built for CPU)"
 
 }  // namespace weightscope

@@ -73,7 +73,8 @@ InitReport report_initialization(const ParamStore& store, const std::vector<Plan
     const double kurtosis = s.m2 > 0 ? n * s.m4 / (s.m2 * s.m2) - 3 : 0,
                  half = 1.96 * std * std::sqrt(std::max(kurtosis + 2, 0.0) / (4 * n));
     InitRow row;
-    row.name = p.name, row.shape = shape_text(p.shape), row.kind = kind_text(p.kind), row.scheme = planned.scheme;
+    row.name = p.name, row.shape = shape_text(p.shape), row.kind = kind_text(p.kind),
+    row.scheme = planned.scheme;
     row.expected_std = planned.distribution.expected_std(p.rows(), p.columns());
     row.std = std, row.mean = s.mean, row.ci_low = std - half, row.ci_high = std + half;
     row.tied_to = planned.tied_to;

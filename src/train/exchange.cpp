@@ -36,7 +36,8 @@ GradientExchange::GradientExchange(const ParallelConfig& config, const ParamStor
       reproducible_(config.reduction == Reduction::reproducible),
       sharded_(config.zero == 1 && world > 1),
       bucket_ends_(bucket_ends(store.parameters(), store.size(), config.bucket_mb)) {
-  const int levels = reproducible_ ? static_cast<int>(std::bit_width(static_cast<std::uint64_t>(micro_batches))) - 1 : 0;
+  const int levels =
+      reproducible_ ? static_cast<int>(std::bit_width(static_cast<std::uint64_t>(micro_batches))) - 1 : 0;
   for (int i = 0; i < levels; ++i) partial_.push_back(at::empty_like(store.grad()));
 }
 

@@ -172,7 +172,8 @@ void Trainer::open_record() {
     header.layers = config_.model.layers, header.heads = config_.model.heads;
     header.head_summaries = config_.monitor.heads, header.head_histograms = config_.monitor.head_histograms;
     header.displacement = config_.monitor.displacement;
-    for (const auto& p : store_->parameters()) header.parameters.push_back(p.name), header.parameter_shapes.push_back(shape_text(p.shape));
+    for (const auto& p : store_->parameters())
+      header.parameters.push_back(p.name), header.parameter_shapes.push_back(shape_text(p.shape));
     header.init = init_report_.rows;
     const bool exists = std::filesystem::exists(run_ / "experiment.h5");
     auto file =

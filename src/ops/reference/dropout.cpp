@@ -7,7 +7,8 @@ void dropout(at::Tensor& x_RC, double p, const Philox& stream, std::int64_t firs
   const std::int64_t R = x_RC.size(0), C = x_RC.size(1);
   auto mask = at::empty({R, C}, at::kDouble);
   auto* out = mask.data_ptr<double>();
-  const double threshold = static_cast<double>(static_cast<std::uint64_t>(p * 4294967296.0)), keep = 1.0 / (1.0 - p);
+  const double threshold = static_cast<double>(static_cast<std::uint64_t>(p * 4294967296.0)),
+               keep = 1.0 / (1.0 - p);
   for (std::int64_t r = 0; r < R; ++r)
     for (std::int64_t i = 0; i < C; ++i) {
       const auto word =
