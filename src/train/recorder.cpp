@@ -39,6 +39,10 @@ void Recorder::note(const std::string& event, std::int64_t step, const std::stri
   if (log_) log_->note(event, step, text);
 }
 
+void Recorder::memory(std::int64_t step, std::int64_t planned_bytes, std::int64_t measured_bytes) {
+  if (log_) log_->memory(step, planned_bytes, measured_bytes);
+}
+
 void Recorder::snapshot(std::int64_t step, double epoch, double tokens, double wall_time,
                         const std::vector<double>& moved) {
   auto snapshot = take_snapshot(*host_, slices_, shape_);

@@ -25,6 +25,8 @@ class Recorder {
   void add(const AlarmRow& row);
   void begin_segment(const SegmentRow& row);
   void note(const std::string& event, std::int64_t step, const std::string& text);
+  /// Planned bytes per rank and the largest peak of any rank above its size at the start; into the log.
+  void memory(std::int64_t step, std::int64_t planned_bytes, std::int64_t measured_bytes);
   /// Measures and records the weights after `step` updates. moved: Σ (Δw)² per parameter of the last update,
   /// or empty. Collective.
   void snapshot(std::int64_t step, double epoch, double tokens, double wall_time,

@@ -69,6 +69,13 @@ void RunLog::write(const AlarmRow& r) {
             {"message", r.message}}
            .dump());
 }
+void RunLog::memory(std::int64_t step, std::int64_t planned_bytes, std::int64_t measured_bytes) {
+  line(Json{{"event", "memory"},
+            {"step", step},
+            {"planned_bytes", planned_bytes},
+            {"measured_bytes", measured_bytes}}
+           .dump());
+}
 void RunLog::note(const std::string& event, std::int64_t step, const std::string& text) {
   line(Json{{"event", event}, {"step", step}, {"text", text}}.dump());
 }

@@ -21,6 +21,7 @@ class RunLog {
   void write(const AlarmRow& row);
   /// {"event": event, "step": step, "text": text}
   void note(const std::string& event, std::int64_t step, const std::string& text);
+  void memory(std::int64_t step, std::int64_t planned_bytes, std::int64_t measured_bytes);
 
  private:
   void line(const std::string& text);

@@ -11,6 +11,7 @@
 #include "model/slices.hpp"
 #include "model/weights_io.hpp"
 #include "monitor/digest.hpp"
+#include "train/memory_use.hpp"
 #include "train/trainer.hpp"
 
 namespace weightscope {
@@ -53,6 +54,8 @@ DevicePlace choose_place(const RunConfig& config, const HostComm& host) {
 Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOptions& options)
     : config_(config), host_(&host), options_(options), run_(config.output) {
   host.together([&] { place_ = choose_place(config_, host); });
+  warm_up(types_of(config_.train.precision));
+  start_rss_ = resident_bytes();
   open_data();
   open_run(options.resume);
   host.together([&] {

@@ -5,8 +5,10 @@
 #include "config/config.hpp"
 #include "core/file_io.hpp"
 #include "core/log.hpp"
+#include "model/memory_plan.hpp"
 #include "train/cadence.hpp"
 #include "train/evaluator.hpp"
+#include "train/memory_use.hpp"
 
 namespace weightscope {
 namespace {
@@ -61,6 +63,7 @@ RunStatus Trainer::run(const std::atomic<bool>& stop) {
     throw;
   }
   progress_->pause();
+  note_memory(done);
   host_->together([&] {
     recorder_->close(status.status, done, wall_time());
     for (const auto& line : recorder_->differences())
@@ -68,6 +71,12 @@ RunStatus Trainer::run(const std::atomic<bool>& stop) {
   });
   status.step = done, status.val_loss = val_loss_;
   return status;
+}
+
+void Trainer::note_memory(std::int64_t done) {
+  const auto planned = total_bytes(plan_memory(config_, host_->size()));
+  const auto measured = host_->max(peak_resident_bytes() - start_rss_);
+  host_->together([&] { recorder_->memory(done, planned, measured); });
 }
 
 void Trainer::train_step(std::int64_t step) {

@@ -52,6 +52,7 @@ class Trainer {
   void check_replicas(std::int64_t step);
   void open_record();
   SegmentRow segment() const;
+  void note_memory(std::int64_t done);
 
   void train_step(std::int64_t step);
   void after_update(std::int64_t done, const StepResult& result, double seconds);
@@ -78,6 +79,7 @@ class Trainer {
   std::optional<Checkpoint> checkpoint_;  ///< rank 0 only, and only until it is loaded
   std::int64_t first_step_ = 0;
   double earlier_seconds_ = 0, val_loss_ = 0;
+  std::int64_t start_rss_ = 0;  ///< bytes, before anything of this run was allocated
 
   std::optional<TensorComm> comm_;
   std::optional<ParamStore> store_;

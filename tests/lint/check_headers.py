@@ -14,7 +14,7 @@ by_module: dict[str, str] = {}
 for entry in commands:
     match = re.search(r"/src/(\w+)/", entry["file"])
     if match and entry["file"].endswith(".cpp"):  # the longest command knows the most include folders
-        by_module[match[1]] = max(by_module.get(match[1], ""), entry["command"], key=lambda c: c.count("-isystem"))
+        by_module[match[1]] = max(by_module.get(match[1], entry["command"]), entry["command"], key=lambda c: c.count("-isystem"))
 
 
 def compiles(header: Path) -> str:

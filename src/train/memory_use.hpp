@@ -1,0 +1,15 @@
+#pragma once
+#include <cstdint>
+
+#include "model/param_store.hpp"
+
+namespace weightscope {
+
+/// Bytes of this process in memory now, and the most there ever were (VmRSS, VmHWM of /proc/self/status).
+std::int64_t resident_bytes();
+std::int64_t peak_resident_bytes();
+
+/// Loads the GEMM libraries and starts the threads, so that what follows is the run's own memory.
+void warm_up(Types types);
+
+}  // namespace weightscope

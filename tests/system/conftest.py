@@ -1,0 +1,72 @@
+"""The whole program, driven as a user drives it. WEIGHTSCOPE_BINARY names it (CTest sets it)."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("WEIGHTSCOPE_BINARY", ROOT / "build/dev/weightscope"))
+ORACLE = ROOT / "tests/oracle"
+TINY = {"model.layers": 2, "model.heads": 2, "model.width": 16, "model.block": 16, "model.vocab": 256, "train.global_batch": 8, "train.micro_batch": 2}
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Program:
+    """Runs weightscope on some ranks in a folder of its own."""
+
+    folder: Path
+
+    def __call__(self, *arguments: object, ranks: int = 1, threads: int = 1, timeout: float = 120, check: bool = True) -> Result:
+        launcher = [] if ranks == 1 else ["mpirun", "--bind-to", "none", "-n", str(ranks)]
+        done = subprocess.run([*launcher, str(BINARY), *map(str, arguments)], cwd=self.folder, env=environment(threads), capture_output=True, text=True, timeout=timeout, check=False)
+        result = Result(done.returncode, done.stdout, done.stderr)
+        assert not check or result.code == 0, result.err
+        return result
+
+    def train(self, config: Path | str, output: str, *extra: str, ranks: int = 1, threads: int = 1, check: bool = True, **settings: object) -> Result:
+        sets = [word for key, value in settings.items() for word in ("--set", f"{key.replace('__', '.')}={value}")]
+        return self("train", config, "--output", output, "--progress", "none", *sets, *extra, ranks=ranks, threads=threads, check=check)
+
+    def log(self, output: str, event: str = "train") -> list[dict]:
+        lines = [json.loads(line) for line in (self.folder / output / "log.jsonl").read_text().splitlines()]
+        return [line for line in lines if line["event"] == event]
+
+
+def environment(threads: int) -> dict[str, str]:
+    return os.environ | {
+        "OMP_NUM_THREADS": str(threads),
+        "OMPI_MCA_rmaps_base_oversubscribe": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    }
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    return Program(tmp_path)
+
+
+@pytest.fixture
+def tiny(program: Program) -> Path:
+    """A configuration that trains in a second, with data; dropout on, so that masks matter everywhere."""
+    (program.folder / "text.txt").write_text("".join(f"line {i * 7919 % 977} of a text that repeats itself now and then.\n" for i in range(600)))
+    program("prepare", "--tokenizer", "byte", "-o", "data", "text.txt")
+    config = program.folder / "tiny.yaml"
+    config.write_text(
+        "name: tiny\nseed: 5\nmodel: {layers: 2, heads: 2, width: 16, block: 16, vocab: 256, dropout: 0.1}\n"
+        "data: {train: data/train.bin, val: data/val.bin}\ntrain: {steps: 12, global_batch: 8, micro_batch: 2}\n"
+        "optimizer: {lr: 2.0e-3}\nschedule: {warmup_steps: 3}\nmonitor: {every: 4, replicas_every: 2}\n"
+        "eval: {every: 6, batches: 2}\ncheckpoint: {every: 6, keep: 5}\n"
+    )
+    return config

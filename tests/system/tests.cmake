@@ -1,0 +1,18 @@
+# The program as a whole, and the analysis package, through pytest; each run leaves a JUnit file for launch/test.sh.
+set(python $ENV{WEIGHTSCOPE_VENV}/bin/python)
+if(NOT EXISTS ${python})
+  set(python ${PROJECT_SOURCE_DIR}/.venv/bin/python)
+endif()
+function(weightscope_pytest name folder)
+  add_test(NAME python/${name}
+    COMMAND ${python} -m pytest -q -p no:cacheprovider --junitxml ${PROJECT_BINARY_DIR}/results/python-${name}.xml ${ARGN}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/${folder})
+  set_tests_properties(python/${name} PROPERTIES LABELS "python;${name}" TIMEOUT 1500
+    ENVIRONMENT "WEIGHTSCOPE_BINARY=$<TARGET_FILE:weightscope>;${WEIGHTSCOPE_MPI_ENVIRONMENT}")
+endfunction()
+foreach(part oracle resume errors commands)
+  weightscope_pytest(system_${part} tests/system test_${part}.py)
+endforeach()
+weightscope_pytest(analysis analysis)
+add_test(NAME python/ruff COMMAND ${python} -m ruff check --config analysis/pyproject.toml analysis tests WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(python/ruff PROPERTIES LABELS "python;lint")

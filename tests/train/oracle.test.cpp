@@ -1,0 +1,120 @@
+// Five AdamW steps against transformers' GPT2LMHeadModel and torch.optim.AdamW (tests/oracle/README.md), the
+// batch shared out over 1, 2 and 4 ranks.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/file_io.hpp"
+#include "model/weights_io.hpp"
+#include "train/train_step.hpp"
+
+namespace weightscope {
+
+const std::string kFolder = WEIGHTSCOPE_TEST_ORACLE "/tiny_gelu_new/";
+
+struct OracleRun {
+  explicit OracleRun(double clip = 1.0) {
+    config.model = model_of(kFolder);
+    config.train.global_batch = 4, config.train.micro_batch = 1, config.train.grad_clip = clip;
+    config.optimizer = {OptimizerName::adamw, 1e-3, 0.9, 0.95, 1e-8, 0.1};
+    config.schedule.name = ScheduleName::constant;
+    load_model(kFolder, store);
+  }
+  Batch batch(std::size_t number) const {
+    Batch out;
+    const auto per_rank = 4U / static_cast<unsigned>(host.size()),
+               first = static_cast<unsigned>(host.rank()) * per_rank;
+    for (std::size_t row = first; row < first + per_rank; ++row)
+      for (std::size_t i = 0; i < 16; ++i) {
+        out.tokens.push_back(expected["tokens"][number][row][i]);
+        out.targets.push_back(expected["tokens"][number][row][i + 1]);
+      }
+    return out;
+  }
+
+  nlohmann::json expected = nlohmann::json::parse(read_file(kFolder + "expected.json", Fault::input));
+  RunConfig config;
+  HostComm host = HostComm::world();
+  TensorComm comm = TensorComm::make(host, Place::host, 0, 60);
+  ModelConfig model = model_of(kFolder);
+  ParamStore store{model, types_of(Precision::fp32), {}, host.size()};
+  Gpt gpt{model, store, 16, Purpose::training, false};
+  OptimizerConfig adamw{OptimizerName::adamw, 1e-3, 0.9, 0.95, 1e-8, 0.1};
+  Optimizer optimizer{adamw, store, 0, host.rank(), host.size()};
+  GradientExchange exchange{ParallelConfig{}, store, comm, host.rank(), host.size(), 4 / host.size()};
+  TrainStep step{config, host, gpt, store, exchange, optimizer};
+};
+
+/// Largest difference to PREFIX + "transformer." + name of a fixture, Conv1D weights transposed; the K third
+/// of c_attn.bias, whose true gradient is zero, left out.
+double largest_difference(const OracleRun& run, const at::Tensor& flat, const std::string& file,
+                          const std::string& prefix, const std::string& suffix) {
+  const auto fixture = Safetensors::open(kFolder + file);
+  double worst = 0;
+  int compared = 0;
+  for (const auto& p : run.store.parameters()) {
+    const auto* ref = fixture.find(prefix + "transformer." + p.name + suffix);
+    if (ref == nullptr) continue;
+    ++compared;
+    auto theirs = at::from_blob(const_cast<void*>(ref->data), ref->shape, at::kFloat);
+    if (p.layer >= 0 && theirs.dim() == 2) theirs = theirs.t();
+    auto difference = (ParamStore::view(flat, p) - theirs).abs();
+    if (p.name.ends_with("c_attn.bias")) difference.narrow(0, p.rows() / 3, p.rows() / 3).zero_();
+    worst = std::max(worst, difference.max().item<double>());
+  }
+  EXPECT_EQ(compared, static_cast<int>(run.store.parameters().size()))
+      << file << " " << prefix << "NAME" << suffix;
+  return worst;
+}
+
+TEST(Oracle, LogitsLossAndEveryGradientOfOneBatch) {
+  OracleRun run;
+  const auto result = run.step.run(0, run.batch(0), false);
+  EXPECT_NEAR(result.loss / run.expected["loss"].get<double>(), 1, 1e-6);
+  EXPECT_NEAR(result.grad_norm / run.expected["grad_norm_total"].get<double>(), 1, 1e-5);
+  EXPECT_LT(largest_difference(run, run.store.grad(), "expected.safetensors", "grad.", ""), 1e-6);
+  if (run.host.size() > 1) return;
+  OracleRun fresh;
+  Gpt whole(fresh.model, fresh.store, 64, Purpose::evaluation, false);
+  const auto batch = fresh.batch(0);
+  MicroBatch m;
+  m.tokens_R = m.targets_R = to_device(batch.tokens, 0, 4, 16, {});
+  m.batch = 4, m.T = 16;
+  whole.forward(m);
+  const auto fixture = Safetensors::open(kFolder + "expected.safetensors");
+  const auto theirs = at::from_blob(const_cast<void*>(fixture.find("logits")->data), {64, 64}, at::kFloat);
+  EXPECT_LT((whole.logits() - theirs).abs().max().item<double>(), 1e-5);
+}
+
+TEST(Oracle, WeightsMomentsAndLossesOfFiveSteps) {
+  OracleRun run;
+  for (std::size_t s = 0; s < 5; ++s) {
+    const auto result = run.step.run(static_cast<std::int64_t>(s), run.batch(s), false);
+    EXPECT_NEAR(result.loss / run.expected["train"]["losses"][s].get<double>(), 1, 1e-5) << s;
+    EXPECT_NEAR(result.grad_norm / run.expected["train"]["grad_norm_before_clip"][s].get<double>(), 1, 1e-4)
+        << s;
+    if (s == 0) {
+      EXPECT_LT(largest_difference(run, run.store.master(), "after_step1.safetensors", "", ""), 5e-6);
+    }
+  }
+  EXPECT_LT(largest_difference(run, run.store.master(), "after_step5.safetensors", "", ""), 5e-6);
+  // Only the moments tell a forgotten 1/world or a wrong clip: AdamW hides the scale of gradients.
+  EXPECT_LT(largest_difference(run, run.optimizer.exp_avg(), "adam_state_step5.safetensors", "", ".exp_avg"),
+            1e-6);
+  EXPECT_LT(
+      largest_difference(run, run.optimizer.exp_avg_sq(), "adam_state_step5.safetensors", "", ".exp_avg_sq"),
+      1e-6);
+}
+
+TEST(Oracle, AStrongerClipScalesTheGradient) {
+  OracleRun run(0.25);
+  const auto& losses = run.expected["train_clip0.25"]["losses"];
+  for (std::size_t s = 0; s < losses.size() && s < 5; ++s)
+    EXPECT_NEAR(
+        run.step.run(static_cast<std::int64_t>(s), run.batch(s), false).loss / losses[s].get<double>(), 1,
+        1e-5)
+        << s;
+}
+
+}  // namespace weightscope
