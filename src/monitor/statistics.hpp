@@ -68,8 +68,8 @@ inline constexpr std::array kStatistics{
     Statistic{"rms", "weight", "root of the mean square, √(Σ w² / n)", "", kPerComponent | kPerParameter,
               statistics::rms},
     Statistic{"displacement", "1", "distance from the initial weights over their norm, |W − W₀| / |W₀|",
-              "Jacot et al. 2018, lazy training as |W − W₀| ≪ |W₀|", kPerComponent | kPerParameter | kOfInitial,
-              statistics::displacement},
+              "Jacot et al. 2018, lazy training as |W − W₀| ≪ |W₀|",
+              kPerComponent | kPerParameter | kOfInitial, statistics::displacement},
 };
 
 inline constexpr std::array kCounts{
