@@ -18,7 +18,10 @@ if(WEIGHTSCOPE_CUDA)
   set_source_files_properties(monitor/cuda/weight_stats.cu PROPERTIES
     COMPILE_OPTIONS "-std=c++20;--expt-relaxed-constexpr;--fmad=false")
 endif()
-weightscope_module(monitor DEPS core comm PRIVATE OpenMP::OpenMP_CXX ${monitor_device_libraries}
+weightscope_module(monitor DEPS core comm PRIVATE ${monitor_device_libraries}
   SOURCES summary.cpp statistics.cpp blocks.cpp measure.cpp measure_reference.cpp cpu/dispatch.cpp
     share_out.cpp snapshot.cpp digest.cpp ${monitor_device})
 target_sources(weightscope_monitor PRIVATE $<TARGET_OBJECTS:weightscope_block_kernels>)
+# By flag, not by target: LibTorch brings its own libgomp.so.1, and only one may be named.
+target_compile_options(weightscope_monitor PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${OpenMP_CXX_FLAGS}>)
+target_link_options(weightscope_monitor PUBLIC ${OpenMP_CXX_FLAGS})

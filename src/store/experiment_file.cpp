@@ -28,7 +28,8 @@ void ExperimentFile::Impl::write_tail(const Snapshot& snapshot) const {
   auto file = create_layout(temporary, header, identity, FileKind::tail);
   for (const auto& dataset : snapshot_datasets(header)) file.write(dataset.spec, 0, dataset.row(snapshot));
   file.write(parameter_count_spec(header), 0, parameter_counts(snapshot));
-  for (const auto& spec : growing_datasets(header)) file.write(spec, 0, table_values(spec, pending));
+  for (const auto& spec : growing_datasets(header))
+    if (in_tail(spec)) file.write(spec, 0, table_values(spec, pending));
   file.write(row_index_spec("alarms", 0, true), 0,
              row_numbers(0, std::get<std::vector<AlarmRow>>(pending).size()));
   file.close();

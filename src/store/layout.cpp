@@ -24,7 +24,7 @@ void make_tables(hdf5::File& file, const ExperimentHeader& header, FileKind kind
   Rows rows;
   std::get<std::vector<InitRow>>(rows) = header.init;
   for_each_table(rows, [&](const auto& table, const auto& of) {
-    if (kind == FileKind::tail && !table.grows) return;
+    if (kind == FileKind::tail && table.where == Where::sealed) return;
     file.make_group(std::string(table.group));
     if (table.index == "row") {
       const auto index = row_index_spec(table.group, of.size(), table.grows);

@@ -169,6 +169,15 @@ std::vector<DatasetSpec> growing_datasets(const ExperimentHeader& header) {
   return all;
 }
 
+bool in_tail(const DatasetSpec& spec) {
+  bool found = true;
+  const Rows none;
+  for_each_table(none, [&](const auto& table, const auto&) {
+    if (table.where == Where::sealed && spec.path.starts_with(std::string(table.group) + "/")) found = false;
+  });
+  return found;
+}
+
 hdf5::Values table_values(const DatasetSpec& spec, const Rows& rows) {
   auto values = hdf5::empty(spec.type);
   for_each_table(rows, [&](const auto& table, const auto& of) {

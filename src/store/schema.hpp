@@ -67,8 +67,10 @@ hdf5::DatasetSpec column_spec(const Table<Row>& table, const Column<Row>& column
 }
 hdf5::DatasetSpec row_index_spec(std::string_view group, std::uint64_t rows, bool grows);
 
-/// Everything in a file that grows, tables and snapshots.
+/// Everything in a sealed file that grows, tables and snapshots.
 std::vector<hdf5::DatasetSpec> growing_datasets(const ExperimentHeader& header);
+/// Whether tail files have it too.
+bool in_tail(const hdf5::DatasetSpec& spec);
 /// Whether it only numbers the rows of its table.
 bool is_row_index(const hdf5::DatasetSpec& spec);
 /// The values of `rows` for a dataset of a table that grows; empty for any other dataset and for row indices.

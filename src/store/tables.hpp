@@ -77,20 +77,25 @@ inline constexpr std::array kSegmentColumns{
     Column<SegmentRow>{"end_step", "step", "updates done at the last seal", &SegmentRow::end_step},
     Column<SegmentRow>{"status", "1", "running, finished, stopped or failed", &SegmentRow::status}};
 
+/// Segments and initialization are facts of the sealed file alone: the tail has no such groups.
+enum class Where { sealed_and_tail, sealed };
+
 /// A group of the file. `index`: the dataset that is the scale of its rows; where it is no column it holds 0,
 /// 1, …
 template <class Row>
 struct Table {
   std::string_view group, index;
   bool grows;
+  Where where;
   std::span<const Column<Row>> columns;
 };
 
-inline constexpr std::tuple kTables{Table<TrainRow>{"train", "step", true, kTrainColumns},
-                                    Table<EvalRow>{"eval", "step", true, kEvalColumns},
-                                    Table<AlarmRow>{"alarms", "row", true, kAlarmColumns},
-                                    Table<SegmentRow>{"segments", "row", true, kSegmentColumns},
-                                    Table<InitRow>{"init", "row", false, kInitColumns}};
+inline constexpr std::tuple kTables{
+    Table<TrainRow>{"train", "step", true, Where::sealed_and_tail, kTrainColumns},
+    Table<EvalRow>{"eval", "step", true, Where::sealed_and_tail, kEvalColumns},
+    Table<AlarmRow>{"alarms", "row", true, Where::sealed_and_tail, kAlarmColumns},
+    Table<SegmentRow>{"segments", "row", true, Where::sealed, kSegmentColumns},
+    Table<InitRow>{"init", "row", false, Where::sealed, kInitColumns}};
 
 /// Rows of every table, in memory.
 using Rows = std::tuple<std::vector<TrainRow>, std::vector<EvalRow>, std::vector<AlarmRow>,

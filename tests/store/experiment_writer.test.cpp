@@ -13,8 +13,8 @@ TEST(ExperimentWriter, WritesTheFileThatItsCallsWouldHaveWritten) {
   ExperimentWriter writer(ExperimentFile::create(behind.path(), header));
   EXPECT_EQ(writer.uuid(), inspect_experiment(behind.path()).uuid);
   file.begin_segment(made_up_segment(0)), writer.begin_segment(made_up_segment(0));
-  record(file, header, 0, 40, 2), record(writer, header, 0, 40, 2);
-  file.close("finished", 40, 1), writer.close("finished", 40, 1);
+  record(file, header, 0, 24, 2), record(writer, header, 0, 24, 2);
+  file.close("finished", 24, 1), writer.close("finished", 24, 1);
   EXPECT_TRUE(writer.differences().empty());
   EXPECT_EQ(inspect_experiment(behind.path()).status, "finished");
   expect_same_content(direct / "experiment.h5", behind / "experiment.h5");
