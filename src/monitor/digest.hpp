@@ -10,8 +10,8 @@
 
 namespace weightscope {
 
-/// Order-independent 64-bit hash of the bits of each slice's weights: Σ mix(index, bits) mod 2^64. Same on
-/// any number of threads; a flipped bit anywhere changes it.
+/// Order-independent 64-bit hash of the bits of each slice's weights: Σ digest_term(index, pair) mod 2^64.
+/// Same on any number of threads; a flipped bit anywhere changes it.
 std::vector<std::uint64_t> digests(std::span<const WeightSlice> slices, int threads = 0);
 
 /// Where replicas differ: the first parameter (in slice order) and the ranks that disagree with rank 0.
