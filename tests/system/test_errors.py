@@ -18,7 +18,7 @@ def test_all_configuration_problems_come_at_once_from_one_rank(program: Program,
     result = program("train", tiny, "--set", "model.heads=3", "--set", "train.stps=4", "--output", "run", ranks=ranks, check=False)
     assert result.code == 2
     assert [line.removeprefix("weightscope: error: ") for line in errors(result.err)] == [
-        f"{tiny}:10:1: unknown key extra",
+        f"{tiny}:11:1: unknown key extra",
         "--set train.stps: unknown key train.stps; did you mean steps?",
         "--set model.heads: model.heads = 3 does not divide model.width = 16",
     ]
