@@ -90,6 +90,7 @@ void TokenFile::check_ids(int vocab) const {
       throw Error(Fault::data, path_.string() + ": token " + std::to_string(i) + " has id " +
                                    std::to_string(tokens_[i]) + ", but model.vocab = " +
                                    std::to_string(vocab) + " (the file was made with another tokenizer)");
+  release_pages(std::as_bytes(tokens_));
 }
 
 }  // namespace weightscope

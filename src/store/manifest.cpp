@@ -95,7 +95,9 @@ void verify_file(const Safetensors& file, const WrittenFile& expected, Fault fau
   auto crc = crc32c(all.first(data));  // the header; tensors() is in file order and covers the rest
   for (const auto& t : file.tensors()) {
     const auto found = expected.tensors.find(t.name);
-    const auto own = crc32c({static_cast<const std::byte*>(t.data), t.bytes()});
+    const std::span bytes(static_cast<const std::byte*>(t.data), t.bytes());
+    const auto own = crc32c(bytes);
+    release_pages(bytes);
     require(found != expected.tensors.end() && found->second == own, fault,
             path + " is damaged: checksum of tensor " + t.name + " does not match manifest.json");
     crc = crc32c_combine(crc, own, t.bytes());

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/file_io.hpp"
+
 namespace weightscope {
 
 Recorder::Recorder(const HostComm& host, std::vector<WeightSlice> slices, SnapshotShape shape)
@@ -46,6 +48,8 @@ void Recorder::memory(std::int64_t step, std::int64_t planned_bytes, std::int64_
 void Recorder::snapshot(std::int64_t step, double epoch, double tokens, double wall_time,
                         const std::vector<double>& moved) {
   auto snapshot = take_snapshot(*host_, slices_, shape_);
+  for (const auto& slice : slices_)
+    if (slice.initial != nullptr) release_pages(std::as_bytes(std::span(slice.initial, slice.weights.count)));
   if (!writer_) return;
   snapshot.step = step, snapshot.epoch = epoch, snapshot.tokens = tokens, snapshot.wall_time = wall_time;
   for (std::size_t i = 0; i < snapshot.parameters.size(); ++i) {

@@ -29,7 +29,7 @@ class Program:
 
     def __call__(self, *arguments: object, ranks: int = 1, threads: int = 1, timeout: float = 120, check: bool = True) -> Result:
         launcher = [] if ranks == 1 else ["mpirun", "--bind-to", "none", "-n", str(ranks)]
-        done = subprocess.run([*launcher, str(BINARY), *map(str, arguments)], cwd=self.folder, env=environment(threads), capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run([*launcher, str(BINARY), *map(str, arguments)], cwd=self.folder, env=environment(threads), capture_output=True, text=True, errors="replace", timeout=timeout, check=False)
         result = Result(done.returncode, done.stdout, done.stderr)
         assert not check or result.code == 0, result.err
         return result
