@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "core/hash.hpp"
 #include "train/schedule.hpp"
@@ -55,17 +56,35 @@ void TrainStep::forward_backward(std::int64_t step, const Batch& batch) {
     gpt_->backward_embedding(m, write);
     exchange_->ready(k, gpt_->final_offset(-1));
     exchange_->end_micro_batch(k);
+    if (reproducible()) keep_loss(k);
   }
   exchange_->finish();
 }
 
+bool TrainStep::reproducible() const { return config_->parallel.reduction == Reduction::reproducible; }
+
+void TrainStep::keep_loss(std::int64_t k) {
+  const auto per_rank = config_->train.global_batch / host_->size() / config_->train.micro_batch;
+  losses_[static_cast<std::size_t>(host_->rank() * per_rank + k)] = gpt_->loss_sum().item<double>();
+  at::Tensor(gpt_->loss_sum()).zero_();
+}
+
+double TrainStep::summed_loss() {
+  if (!reproducible()) return host_->sum(gpt_->loss_sum().item<double>());
+  // Each micro-batch has a place of its own, zero on all ranks but one; added up in order, the bits do not
+  // depend on ranks.
+  host_->sum(std::span(losses_));
+  return std::accumulate(losses_.begin(), losses_.end(), 0.0);
+}
+
 StepResult TrainStep::run(std::int64_t step, const Batch& batch, bool measure_movement) {
   at::Tensor(gpt_->loss_sum()).zero_();
+  losses_.assign(static_cast<std::size_t>(config_->train.global_batch / config_->train.micro_batch), 0.0);
   forward_backward(step, batch);
 
   StepResult result;
   const auto tokens = static_cast<double>(config_->train.global_batch * config_->model.block);
-  result.loss = host_->sum(gpt_->loss_sum().item<double>()) / tokens;
+  result.loss = summed_loss() / tokens;
   result.grad_norm = optimizer_->gradient_norm(*host_);
   result.lr = learning_rate(*config_, step);
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) return result;

@@ -28,6 +28,9 @@ class TrainStep {
  private:
   void forward_backward(std::int64_t step, const Batch& batch);
   MicroBatch micro_batch(std::int64_t step, const Batch& batch, std::int64_t k) const;
+  bool reproducible() const;
+  void keep_loss(std::int64_t k);
+  double summed_loss();
 
   const RunConfig* config_;
   const HostComm* host_;
@@ -35,6 +38,7 @@ class TrainStep {
   const ParamStore* store_;
   GradientExchange* exchange_;
   Optimizer* optimizer_;
+  std::vector<double> losses_;  ///< of each micro-batch of the global batch; reproducible mode only
 };
 
 /// A device copy of `rows` rows of T tokens from host memory.
