@@ -1,0 +1,117 @@
+"""Worker processes that are timed in turn.
+
+A worker prints READY, then for every number N it reads does N repetitions, prints the seconds of each on a line and
+waits; it leaves at the end of its input. Waiting workers use no processor time, so several can be kept ready and their
+short blocks interleaved: what else the machine does hits all of them alike.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+ENVIRONMENT: Mapping[str, str] = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "GLOO_SOCKET_IFNAME": "lo",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+class WorkerError(RuntimeError):
+    """A worker ended early; the text holds what it wrote last."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """How to start a worker. `threads` is what one of its processes may use."""
+
+    name: str
+    words: Sequence[str]
+    threads: int = 1
+
+
+@dataclass
+class Worker:
+    """One started worker. `blocks` holds the seconds of every repetition, one list per block."""
+
+    command: Command
+    blocks: list[list[float]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._stderr = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            self.command.words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            env={**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": str(self.command.threads)},
+        )
+        return self
+
+    def wait_ready(self) -> None:
+        while self._line() != "READY":
+            pass
+
+    def run(self, repetitions: int) -> list[float]:
+        """Runs and returns a block without keeping it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{repetitions}\n")
+        self._process.stdin.flush()
+        return [float(self._line()) for _ in range(repetitions)]
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if line:
+            return line.strip()
+        code = self._process.wait()
+        self._stderr.seek(0)
+        last = "\n  ".join(self._stderr.read().strip().splitlines()[-12:])
+        raise WorkerError(f"{self.command.name} ended with code {code}:\n  {last}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass
+        try:
+            self._process.wait(60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._stderr.close()
+
+
+def interleave(commands: Sequence[Command], rounds: int, block_seconds: float, most: int = 200) -> list[Worker]:
+    """Starts all, then gives each a block of about `block_seconds` per round; every round begins with another worker."""
+    workers = [Worker(command) for command in commands]
+    started: list[Worker] = []
+    try:
+        repetitions: dict[str, int] = {}
+        for worker in workers:
+            started.append(worker.__enter__())
+            worker.wait_ready()
+            trial = min(worker.run(1)[0], worker.run(1)[0])
+            repetitions[worker.command.name] = max(1, min(most, round(block_seconds / trial)))
+            print(f"  {worker.command.name}: {trial * 1e3:.2f} ms at the start", file=sys.stderr, flush=True)
+        for turn in range(rounds):
+            for i in range(len(workers)):
+                worker = workers[(turn + i) % len(workers)]
+                worker.blocks.append(worker.run(repetitions[worker.command.name]))
+    finally:
+        for worker in started:
+            worker.__exit__(None, None, None)
+    return workers
