@@ -5,14 +5,13 @@ waits; it leaves at the end of its input. Waiting workers use no processor time,
 short blocks interleaved: what else the machine does hits all of them alike.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 ENVIRONMENT: Mapping[str, str] = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -44,8 +43,8 @@ class Worker:
     command: Command
     blocks: list[list[float]] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
-        self._stderr = tempfile.TemporaryFile("w+")
+    def __post_init__(self) -> None:
+        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in close)
         self._process = subprocess.Popen(
             self.command.words,
             stdin=subprocess.PIPE,
@@ -54,7 +53,6 @@ class Worker:
             text=True,
             env={**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": str(self.command.threads)},
         )
-        return self
 
     def wait_ready(self) -> None:
         while self._line() != "READY":
@@ -77,41 +75,30 @@ class Worker:
         last = "\n  ".join(self._stderr.read().strip().splitlines()[-12:])
         raise WorkerError(f"{self.command.name} ended with code {code}:\n  {last}")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+    def close(self) -> None:
+        """Ends the input and waits for the end of the process."""
         try:
-            self._process.stdin.close()
-        except BrokenPipeError:
-            pass
-        try:
-            self._process.wait(60)
+            self._process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+            self._process.communicate()
         self._stderr.close()
 
 
 def interleave(commands: Sequence[Command], rounds: int, block_seconds: float, most: int = 200) -> list[Worker]:
-    """Starts all, then gives each a block of about `block_seconds` per round; every round begins with another worker."""
-    workers = [Worker(command) for command in commands]
-    started: list[Worker] = []
-    try:
-        repetitions: dict[str, int] = {}
-        for worker in workers:
-            started.append(worker.__enter__())
+    """Starts all, then gives each a block of about `block_seconds` per round; rounds begin with different workers."""
+    with contextlib.ExitStack() as ending:
+        workers, repetitions = [], []
+        for command in commands:
+            worker = Worker(command)
+            ending.callback(worker.close)
             worker.wait_ready()
             trial = min(worker.run(1)[0], worker.run(1)[0])
-            repetitions[worker.command.name] = max(1, min(most, round(block_seconds / trial)))
-            print(f"  {worker.command.name}: {trial * 1e3:.2f} ms at the start", file=sys.stderr, flush=True)
+            workers.append(worker)
+            repetitions.append(max(1, min(most, round(block_seconds / trial))))
+            print(f"  {command.name}: {trial * 1e3:.2f} ms at the start", file=sys.stderr, flush=True)
         for turn in range(rounds):
             for i in range(len(workers)):
-                worker = workers[(turn + i) % len(workers)]
-                worker.blocks.append(worker.run(repetitions[worker.command.name]))
-    finally:
-        for worker in started:
-            worker.__exit__(None, None, None)
+                at = (turn + i) % len(workers)
+                workers[at].blocks.append(workers[at].run(repetitions[at]))
     return workers
