@@ -127,7 +127,7 @@ int share_request(const HostComm& host) {
   for (int arrived = 0;;) {
     MPI_Test(&request, &arrived, MPI_STATUS_IGNORE);
     if (arrived != 0) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   host.barrier();
   return count;

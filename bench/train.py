@@ -40,6 +40,7 @@ class Shape:
 
 
 SHAPES = {
+    "tiny": Shape("2 layers, 2 heads, width 128, vocabulary 256, 8 × 64 tokens", 2, 2, 128, 256, 64, 8),
     "S": Shape("6 layers, 6 heads, width 384, vocabulary 256, 16 × 256 tokens", 6, 6, 384, 256, 256, 16),
     "M": Shape("GPT-2 124M (12, 12, 768, vocabulary 50257, block 64), 4 × 64 tokens", 12, 12, 768, 50257, 64, 4),
 }
@@ -99,18 +100,21 @@ def parse() -> argparse.Namespace:
         return text.split(",")
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--shapes", type=names, default=["S", "M"], help="of " + ", ".join(SHAPES))
+    parser.add_argument("--shapes", type=names, help="of " + ", ".join(SHAPES) + " (default: S,M; with --quick tiny)")
     parser.add_argument("--precisions", type=names, default=["fp32", "bf16"])
     parser.add_argument("--modes", type=names, default=["1x2", "2x1"], help="ranks x threads per rank")
     parser.add_argument("--peers", type=names, default=["plain", "transformers"], help="of " + ", ".join(PEERS))
     parser.add_argument("--rounds", type=int, default=12, help="blocks per worker")
     parser.add_argument("--block-seconds", type=float, default=3.0, help="about how long a block takes")
-    parser.add_argument("--quick", action="store_true", help="2 short rounds: shows that everything works")
+    parser.add_argument(
+        "--quick", action="store_true", help="2 short rounds of the tiny shape: shows that everything works"
+    )
     parser.add_argument("--program", type=Path, default=ROOT / "build/release/weightscope_bench_step")
     parser.add_argument("--json", type=Path, help="all timings")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds, arguments.block_seconds = 2, 0.1
+    arguments.shapes = arguments.shapes or (["tiny"] if arguments.quick else ["S", "M"])
     for given, known in ((arguments.shapes, SHAPES), (arguments.peers, PEERS)):
         if unknown := set(given) - set(known):
             parser.error(f"unknown: {', '.join(sorted(unknown))} (there are {', '.join(known)})")
