@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures weightscope against its peers, after launch/setup.sh. Builds the benchmark programs first.
 #   bench/run.sh [quick|full]
-#   full   (default) about an hour and a half on two cores: bench/results/*.json and the tables of docs/performance.md
+#   full   (default) about half an hour on two quiet cores: bench/results/*.json and the tables of docs/performance.md
 #   quick  shows that everything works; writes to build/bench/ and leaves the page alone
 # On a quiet machine only: ratios survive noise, absolute times do not.
 set -euo pipefail

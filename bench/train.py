@@ -106,9 +106,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--peers", type=names, default=["plain", "transformers"], help="of " + ", ".join(PEERS))
     parser.add_argument("--rounds", type=int, default=12, help="blocks per worker")
     parser.add_argument("--block-seconds", type=float, default=3.0, help="about how long a block takes")
-    parser.add_argument(
-        "--quick", action="store_true", help="2 short rounds of the tiny shape: shows that everything works"
-    )
+    parser.add_argument("--quick", action="store_true", help="2 short rounds of a tiny model: shows that it works")
     parser.add_argument("--program", type=Path, default=ROOT / "build/release/weightscope_bench_step")
     parser.add_argument("--json", type=Path, help="all timings")
     arguments = parser.parse_args()

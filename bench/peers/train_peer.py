@@ -15,7 +15,7 @@ from time import perf_counter
 import torch
 from torch import Tensor, distributed, nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also when started by torch.distributed.run
 from peers.plain_gpt import PlainGpt, Shape
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -34,7 +34,7 @@ def parse() -> argparse.Namespace:
 
 
 def transformers_model(shape: Shape) -> nn.Module:
-    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers import AutoModelForCausalLM, GPT2Config
 
     class WithLoss(nn.Module):
         """The loss as transformers computes it. It shifts labels itself, hence one token more per row."""
@@ -44,9 +44,9 @@ def transformers_model(shape: Shape) -> nn.Module:
             config = GPT2Config(
                 vocab_size=shape.vocab, n_positions=shape.block, n_embd=shape.width, n_layer=shape.layers,
                 n_head=shape.heads, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, use_cache=False,
-                attn_implementation="sdpa", bos_token_id=0, eos_token_id=0,
+                bos_token_id=0, eos_token_id=0,
             )  # fmt: skip
-            self.model = GPT2LMHeadModel(config)
+            self.model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
 
         def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
             return self.model(input_ids=tokens, shift_labels=targets, labels=targets).loss
