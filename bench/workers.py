@@ -1,7 +1,7 @@
 """Worker processes that are timed in turn.
 
 A worker prints READY, then for every number N it reads does N repetitions, prints the seconds of each on a line and
-waits; it leaves at the end of its input. Waiting workers use no processor time, so several can be kept ready and their
+waits; it leaves at the end of its input. Waiting workers sleep, so several can be kept ready and their
 short blocks interleaved: what else the machine does hits all of them alike.
 """
 
