@@ -1,0 +1,29 @@
+#pragma once
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <string>
+
+namespace weightscope::bench {
+
+/// What bench/workers.py says to a worker: a line with a number of repetitions, or the end of the input (0).
+inline int next_request() {
+  std::string line;
+  return std::getline(std::cin, line) ? std::stoi(line) : 0;
+}
+
+inline void say_ready() { std::puts("READY"), std::fflush(stdout); }
+
+inline void say_seconds(double seconds) { std::printf("%.9f\n", seconds), std::fflush(stdout); }
+
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace weightscope::bench

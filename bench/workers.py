@@ -1,0 +1,104 @@
+"""Worker processes that are timed in turn.
+
+A worker prints READY, then for every number N it reads does N repetitions, prints the seconds of each on a line and
+waits; it leaves at the end of its input. Waiting workers sleep, so several can be kept ready and their
+short blocks interleaved: what else the machine does hits all of them alike.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+ENVIRONMENT: Mapping[str, str] = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "GLOO_SOCKET_IFNAME": "lo",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+class WorkerError(RuntimeError):
+    """A worker ended early; the text holds what it wrote last."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """How to start a worker. `threads` is what one of its processes may use."""
+
+    name: str
+    words: Sequence[str]
+    threads: int = 1
+
+
+@dataclass
+class Worker:
+    """One started worker. `blocks` holds the seconds of every repetition, one list per block."""
+
+    command: Command
+    blocks: list[list[float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in close)
+        self._process = subprocess.Popen(
+            self.command.words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            env={**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": str(self.command.threads)},
+        )
+
+    def wait_ready(self) -> None:
+        while self._line() != "READY":
+            pass
+
+    def run(self, repetitions: int) -> list[float]:
+        """Runs and returns a block without keeping it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{repetitions}\n")
+        self._process.stdin.flush()
+        return [float(self._line()) for _ in range(repetitions)]
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if line:
+            return line.strip()
+        code = self._process.wait()
+        self._stderr.seek(0)
+        last = "\n  ".join(self._stderr.read().strip().splitlines()[-12:])
+        raise WorkerError(f"{self.command.name} ended with code {code}:\n  {last}")
+
+    def close(self) -> None:
+        """Ends the input and waits for the end of the process."""
+        try:
+            self._process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+        self._stderr.close()
+
+
+def interleave(commands: Sequence[Command], rounds: int, block_seconds: float, most: int = 200) -> list[Worker]:
+    """Starts all, then gives each a block of about `block_seconds` per round; rounds begin with different workers."""
+    with contextlib.ExitStack() as ending:
+        workers, repetitions = [], []
+        for command in commands:
+            worker = Worker(command)
+            ending.callback(worker.close)
+            worker.wait_ready()
+            trial = min(worker.run(1)[0], worker.run(1)[0])
+            workers.append(worker)
+            repetitions.append(max(1, min(most, round(block_seconds / trial))))
+            print(f"  {command.name}: {trial * 1e3:.2f} ms at the start", file=sys.stderr, flush=True)
+        for turn in range(rounds):
+            for i in range(len(workers)):
+                at = (turn + i) % len(workers)
+                workers[at].blocks.append(workers[at].run(repetitions[at]))
+    return workers
