@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy import stats
-
 from weightscope import bins
 from weightscope.course import Course
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-
 from weightscope import schema
 
 Columns = dict[str, np.ndarray]

@@ -8,7 +8,6 @@ import numpy as np
 import synthetic
 from h5write import write
 from scipy.special import ndtr
-
 from weightscope import bins
 
 COUNT = 589_824

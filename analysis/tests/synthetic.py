@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from h5write import Columns, write
-
 from weightscope import bins, schema
 
 _STATISTICS = ("std", "mean", "skewness", "kurtosis", "min", "max", "rms", "displacement")

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import synthetic
 from h5write import Columns, write
-
 from weightscope import schema
 
 Groups = dict[str, Columns]

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import synthetic
-from browser import Page, chromium
-
 import weightscope
+from browser import Page, chromium
 from weightscope import grouping
 from weightscope.compare.command import main
 

@@ -8,7 +8,6 @@ import draws
 import numpy as np
 import pytest
 import synthetic
-
 import weightscope
 from weightscope import claims_depth, claims_shape
 from weightscope.finding import Finding

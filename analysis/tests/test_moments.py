@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-
 from weightscope import bins, moments
 
 N, REPEATS = 4000, 600

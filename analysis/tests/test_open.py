@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import synthetic
 import tails
+import weightscope
 import xarray as xr
 from h5write import write
-
-import weightscope
 from weightscope import raw, run
 from weightscope.errors import UnusableFileError
 from weightscope.report.command import main

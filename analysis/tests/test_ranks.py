@@ -7,7 +7,6 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 from scipy import stats
-
 from weightscope import ranks
 
 

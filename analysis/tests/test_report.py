@@ -17,7 +17,6 @@ from h5write import write
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-
 from weightscope.report.command import main
 from weightscope.report.figures import FIGURES
 

@@ -8,7 +8,6 @@ import pytest
 import synthetic
 import tails
 from h5write import write
-
 from weightscope import watch
 
 TRUTH = synthetic.Truth(layers=2, walk=(1.0, 0.5), width=16, heads=2, steps=(0, 4, 8, 20, 40))

@@ -11,6 +11,13 @@ namespace {
 
 constexpr std::size_t kLargestFile = std::size_t{1} << 20, kDeepest = 16;
 
+std::string place_in(const std::string& file, const std::string& label, const YAML::Mark& mark) {
+  if (!label.empty()) return label;
+  std::ostringstream text;
+  text << file << ':' << mark.line + 1 << ':' << mark.column + 1;
+  return text.str();
+}
+
 /// Builds the tree from the parser's events: no alias is ever followed, so no small file can grow large.
 class Builder final : public YAML::EventHandler {
  public:
@@ -47,11 +54,7 @@ class Builder final : public YAML::EventHandler {
   void OnMapEnd() override { open_.pop_back(); }
 
  private:
-  std::string where(const YAML::Mark& mark) const {
-    return label_.empty()
-               ? file_ + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1)
-               : label_;
-  }
+  std::string where(const YAML::Mark& mark) const { return place_in(file_, label_, mark); }
   bool expects_key() const {
     return open_.back()->kind == YamlNode::Kind::map &&
            open_.back()->keys.size() == open_.back()->items.size();
@@ -136,10 +139,7 @@ YamlNode parse_yaml(const std::string& text, const std::string& file, const std:
     if (parser.HandleNextDocument(second))
       problems.add(place, "holds a second document (---); only one is allowed");
   } catch (const YAML::Exception& e) {
-    const auto at =
-        label.empty() ? file + ":" + std::to_string(e.mark.line + 1) + ":" + std::to_string(e.mark.column + 1)
-                      : label;
-    problems.add(at, "is not valid YAML: " + e.msg);
+    problems.add(place_in(file, label, e.mark), "is not valid YAML: " + e.msg);
     return empty;
   }
   return builder.root.kind == YamlNode::Kind::empty ? empty : builder.root;

@@ -25,8 +25,8 @@ void rename_durably(const std::filesystem::path& from, const std::filesystem::pa
 /// mkdir -p. Throws Error{output}.
 void make_directories(const std::filesystem::path& path);
 
-/// Tells the system that a part of a memory-mapped, unmodified file will not be read again soon: its pages stop counting
-/// as this process's memory (they may stay in the page cache).
+/// Tells the system that a part of a memory-mapped, unmodified file will not be read again soon: its pages
+/// stop counting as this process's memory (they may stay in the page cache).
 void release_pages(std::span<const std::byte> mapped);
 
 }  // namespace weightscope

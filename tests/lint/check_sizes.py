@@ -5,7 +5,12 @@ import sys
 from pathlib import Path
 
 root = Path(sys.argv[1])
-files = [p for folder, suffixes in (("src", (".hpp", ".cpp", ".cu", ".inl")), ("analysis/src", (".py",))) for p in (root / folder).rglob("*") if p.suffix in suffixes]
+files = [
+    p
+    for folder, suffixes in (("src", (".hpp", ".cpp", ".cu", ".inl")), ("analysis/src", (".py",)))
+    for p in (root / folder).rglob("*")
+    if p.suffix in suffixes
+]
 sizes = {path: len(path.read_text().splitlines()) for path in files}
 problems = [f"{path}: {lines} lines (at most 300)" for path, lines in sizes.items() if lines > 300]
 median = statistics.median(sizes.values())
@@ -17,8 +22,14 @@ for path in files:
         continue
     start = None
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        # clang-format puts a function's closing brace at the indentation of its first line; namespaces and classes do not count.
-        if line and not line[0].isspace() and line.rstrip().endswith("{") and ")" in line and not line.startswith(("namespace", "struct", "class", "extern", "enum")):
+        # A function closes at the indentation of its first line (clang-format); namespaces and classes do not count.
+        if (
+            line
+            and not line[0].isspace()
+            and line.rstrip().endswith("{")
+            and ")" in line
+            and not line.startswith(("namespace", "struct", "class", "extern", "enum"))
+        ):
             start = number
         elif line == "}" and start is not None:
             if number - start + 1 > 60:

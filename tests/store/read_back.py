@@ -110,14 +110,19 @@ def test_types_and_attributes_are_those_of_the_contract(expected: dict) -> None:
         assert file.attrs["name"] == "made-up"
         assert len(file.attrs["uuid"]) == 36
         assert np.datetime64(file.attrs["created"].rstrip("Z")) > np.datetime64("2024-01-01")
-        assert file["snapshot_step"].dtype == np.int64 and file["layer"].dtype == np.int32
-        assert file["histogram"].dtype == np.uint64 and file["std"].dtype == np.float64
-        assert file["snapshot_step"].maxshape == (None,) and file["train/step"].maxshape == (None,)
-        assert file["histogram"].compression == "gzip" and file["histogram"].shuffle
+        assert file["snapshot_step"].dtype == np.int64
+        assert file["layer"].dtype == np.int32
+        assert file["histogram"].dtype == np.uint64
+        assert file["std"].dtype == np.float64
+        assert file["snapshot_step"].maxshape == (None,)
+        assert file["train/step"].maxshape == (None,)
+        assert file["histogram"].compression == "gzip"
+        assert file["histogram"].shuffle
 
         def described(name: str, item: object) -> None:
             if isinstance(item, h5py.Dataset):
-                assert item.attrs["units"] and item.attrs["long_name"], name
+                assert item.attrs["units"], name
+                assert item.attrs["long_name"], name
                 assert "_FillValue" not in item.attrs, name
 
         file.visititems(described)
@@ -170,7 +175,8 @@ def test_netcdf4_library_sees_dimensions(expected: dict) -> None:
 
 def test_tail_files_have_the_schema_of_the_sealed_file(expected: dict) -> None:
     tails = sorted(TAIL.glob("*.h5"))
-    assert len(tails) == 5 and len(list(TAIL.iterdir())) == 5
+    assert len(tails) == 5
+    assert len(list(TAIL.iterdir())) == 5
     with h5py.File(SEALED) as sealed:
         for path, snapshot in zip(tails, expected["snapshots"], strict=True):
             with h5py.File(path) as tail:
@@ -188,7 +194,8 @@ def test_tail_files_have_the_schema_of_the_sealed_file(expected: dict) -> None:
 def test_h5dump_reads_the_file(expected: dict) -> None:
     for path in (SEALED, FOLDER / "live/experiment.h5", *TAIL.glob("*.h5")):
         dump = subprocess.run([H5DUMP, str(path)], capture_output=True, text=True, check=True)
-        assert "DIMENSION_SCALE" in dump.stdout and not dump.stderr
+        assert "DIMENSION_SCALE" in dump.stdout
+        assert not dump.stderr
     with open(SEALED, "rb") as file:
         assert file.read(9)[8] in (0, 2), "superblock of HDF5 1.8 or older"
 

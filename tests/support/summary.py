@@ -1,8 +1,8 @@
-"""Adds up JUnit results: C++ test programs from CTest, single tests from the pytest runs below them. Exit 1 on any failure."""
+"""Adds up JUnit results: programs from CTest, single tests from the pytest runs below them. Exit 1 on any failure."""
 
 import sys
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 passed = failed = skipped = 0
 for path in sorted(Path(sys.argv[1]).glob("*.xml")):
@@ -12,7 +12,11 @@ for path in sorted(Path(sys.argv[1]).glob("*.xml")):
             continue
         if case.find("skipped") is not None:
             skipped += 1
-        elif case.find("failure") is not None or case.find("error") is not None or case.get("status") in ("fail", "notrun"):
+        elif (
+            case.find("failure") is not None
+            or case.find("error") is not None
+            or case.get("status") in ("fail", "notrun")
+        ):
             failed += 1
         else:
             passed += 1

@@ -48,7 +48,8 @@ def experiment_differences(first: Path, second: Path) -> list[str]:
     with h5py.File(first) as a, h5py.File(second) as b:
 
         def visit(name: str, item: object) -> None:
-            if not isinstance(item, h5py.Dataset) or name.split("/")[-1] in WALL_CLOCK or name.startswith("segments"):
+            last = name.rsplit("/", maxsplit=1)[-1]
+            if not isinstance(item, h5py.Dataset) or last in WALL_CLOCK or name.startswith("segments"):
                 return
             x, y = item[()], b[name][()]  # type: ignore[index]
             same = list(x) == list(y) if x.dtype == object else x.tobytes() == y.tobytes()

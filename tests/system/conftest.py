@@ -11,7 +11,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("WEIGHTSCOPE_BINARY", ROOT / "build/dev/weightscope"))
 ORACLE = ROOT / "tests/oracle"
-TINY = {"model.layers": 2, "model.heads": 2, "model.width": 16, "model.block": 16, "model.vocab": 256, "train.global_batch": 8, "train.micro_batch": 2}
+TINY = {
+    "model.layers": 2,
+    "model.heads": 2,
+    "model.width": 16,
+    "model.block": 16,
+    "model.vocab": 256,
+    "train.global_batch": 8,
+    "train.micro_batch": 2,
+}
 
 
 @dataclass
@@ -27,16 +35,48 @@ class Program:
 
     folder: Path
 
-    def __call__(self, *arguments: object, ranks: int = 1, threads: int = 1, timeout: float = 120, check: bool = True) -> Result:
+    def __call__(
+        self, *arguments: object, ranks: int = 1, threads: int = 1, timeout: float = 120, check: bool = True
+    ) -> Result:
         launcher = [] if ranks == 1 else ["mpirun", "--bind-to", "none", "-n", str(ranks)]
-        done = subprocess.run([*launcher, str(BINARY), *map(str, arguments)], cwd=self.folder, env=environment(threads), capture_output=True, text=True, errors="replace", timeout=timeout, check=False)
+        done = subprocess.run(
+            [*launcher, str(BINARY), *map(str, arguments)],
+            cwd=self.folder,
+            env=environment(threads),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
         result = Result(done.returncode, done.stdout, done.stderr)
         assert not check or result.code == 0, result.err
         return result
 
-    def train(self, config: Path | str, output: str, *extra: str, ranks: int = 1, threads: int = 1, check: bool = True, **settings: object) -> Result:
+    def train(
+        self,
+        config: Path | str,
+        output: str,
+        *extra: str,
+        ranks: int = 1,
+        threads: int = 1,
+        check: bool = True,
+        **settings: object,
+    ) -> Result:
         sets = [word for key, value in settings.items() for word in ("--set", f"{key.replace('__', '.')}={value}")]
-        return self("train", config, "--output", output, "--progress", "none", *sets, *extra, ranks=ranks, threads=threads, check=check)
+        return self(
+            "train",
+            config,
+            "--output",
+            output,
+            "--progress",
+            "none",
+            *sets,
+            *extra,
+            ranks=ranks,
+            threads=threads,
+            check=check,
+        )
 
     def log(self, output: str, event: str = "train") -> list[dict]:
         lines = [json.loads(line) for line in (self.folder / output / "log.jsonl").read_text().splitlines()]
@@ -61,7 +101,9 @@ def program(tmp_path: Path) -> Program:
 @pytest.fixture
 def tiny(program: Program) -> Path:
     """A configuration that trains in a second, with data; dropout on, so that masks matter everywhere."""
-    (program.folder / "text.txt").write_text("".join(f"line {i * 7919 % 977} of a text that repeats itself now and then.\n" for i in range(600)))
+    (program.folder / "text.txt").write_text(
+        "".join(f"line {i * 7919 % 977} of a text that repeats itself now and then.\n" for i in range(600))
+    )
     program("prepare", "--tokenizer", "byte", "-o", "data", "text.txt")
     config = program.folder / "tiny.yaml"
     config.write_text(

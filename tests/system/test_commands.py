@@ -30,7 +30,19 @@ def test_the_article_initialization_has_the_article_values(program: Program) -> 
     assert rows["wpe.weight"]["std"] == pytest.approx(0.0442, abs=2e-4)
     assert rows["h.5.attn.c_attn.weight"]["std"] == pytest.approx(0.02, abs=5e-5)
     assert rows["h.5.attn.c_attn.bias"] | {"std": 0.0, "mean": 0.0} == rows["h.5.attn.c_attn.bias"]
-    for field in ("name", "shape", "kind", "scheme", "expected_std", "std", "mean", "ci_low", "ci_high", "tied_to", "verdict"):
+    for field in (
+        "name",
+        "shape",
+        "kind",
+        "scheme",
+        "expected_std",
+        "std",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "tied_to",
+        "verdict",
+    ):
         assert field in rows["wpe.weight"]
 
 
@@ -43,15 +55,31 @@ def test_an_untied_token_embedding_keeps_the_xavier_value(program: Program, tiny
 
 def test_every_scheme_passes_its_own_test(program: Program, tiny: Path) -> None:
     reference = program("check", "--reference").out
-    names = [line.split("`")[1] for line in reference.split("## Initialization schemes")[1].splitlines() if line.startswith("| `")]
+    names = [
+        line.split("`")[1]
+        for line in reference.split("## Initialization schemes")[1].splitlines()
+        if line.startswith("| `")
+    ]
     assert len(names) == 16
     for name in names:
-        result = program("init", tiny, "--set", f"init.scheme={name}", "--set", "model.width=64", "--set", "model.layers=3", check=False)
+        result = program(
+            "init",
+            tiny,
+            "--set",
+            f"init.scheme={name}",
+            "--set",
+            "model.width=64",
+            "--set",
+            "model.layers=3",
+            check=False,
+        )
         assert result.code == 0, f"{name}\n{result.out}"
 
 
 def test_rules_are_applied_and_audited(program: Program, tiny: Path) -> None:
-    tiny.write_text(tiny.read_text() + 'init: {rules: [{match: "h.*.attn.c_proj.weight", scheme: normal, std: 0.004}]}\n')
+    tiny.write_text(
+        tiny.read_text() + 'init: {rules: [{match: "h.*.attn.c_proj.weight", scheme: normal, std: 0.004}]}\n'
+    )
     rows = {row["name"]: row for row in json.loads(program("init", tiny, "--format", "json").out)["parameters"]}
     assert rows["h.1.attn.c_proj.weight"]["std"] == pytest.approx(0.004, rel=0.15)
     assert rows["h.1.mlp.c_proj.weight"]["std"] == pytest.approx(0.02, rel=0.1)
@@ -64,7 +92,13 @@ def test_inspect_has_the_promised_fields(run: Program) -> None:
     facts = json.loads(run("inspect", "run", "--format", "json").out)
     assert facts["snapshots"] == len(facts["steps"]) == 6
     assert facts["steps"] == [0, 1, 2, 4, 8, 12]
-    assert (facts["layers"], facts["heads"], facts["world_sizes"], facts["status"], facts["alarms"]) == (2, 2, [2], "finished", 0)
+    assert (facts["layers"], facts["heads"], facts["world_sizes"], facts["status"], facts["alarms"]) == (
+        2,
+        2,
+        [2],
+        "finished",
+        0,
+    )
     assert facts["last_loss"] == run.log("run")[-1]["loss"]
 
 
@@ -72,7 +106,9 @@ def test_inspect_has_the_promised_fields(run: Program) -> None:
 def test_xarray_opens_the_file_with_coordinates(run: Program, engine: str) -> None:
     with xr.open_dataset(run.folder / "run/experiment.h5", engine=engine) as data:
         assert list(data["component"].values) == ["c_attn", "q", "k", "v", "attn_proj", "mlp_fc", "mlp_proj"]
-        assert data["histogram"].dims == ("snapshot_step", "layer", "component", "bin") or data["histogram"].dims[1:] == ("layer", "component", "bin")
+        assert data["histogram"].dims == ("snapshot_step", "layer", "component", "bin") or data["histogram"].dims[
+            1:
+        ] == ("layer", "component", "bin")
         total = data["histogram"].astype("u8").sum("bin") + data["overflow"] + data["nonfinite"]
         assert (total == data["count"]).all()
         first = data["std"].sel(component="q").isel(layer=0).values
@@ -95,10 +131,12 @@ def test_recorded_numbers_are_those_of_the_weights(run: Program) -> None:
         for part in range(3):
             x = qkv[part].ravel()
             assert file["std"][at, 1, 1 + part] == pytest.approx(x.std(), rel=1e-12)
-            assert file["kurtosis"][at, 1, 1 + part] == pytest.approx(((x - x.mean()) ** 4).mean() / x.var() ** 2 - 3, rel=1e-9)
+            assert file["kurtosis"][at, 1, 1 + part] == pytest.approx(
+                ((x - x.mean()) ** 4).mean() / x.var() ** 2 - 3, rel=1e-9
+            )
             for head in range(2):
                 assert file["head_std"][at, 1, part, head] == pytest.approx(qkv[part, head].std(), rel=1e-12)
-        first = {name: value for name, value in weights_of_start(run).items()}
+        first = dict(weights_of_start(run).items())
         w, w0 = tensors["h.0.mlp.c_fc.weight"].astype(np.float64), first["h.0.mlp.c_fc.weight"].astype(np.float64)
         assert file["displacement"][at, 0, 5] == pytest.approx(np.linalg.norm(w - w0) / np.linalg.norm(w0), rel=1e-9)
         assert file["displacement"][0].max() == 0
@@ -151,8 +189,29 @@ def test_doctor_names_the_libraries(program: Program) -> None:
     ("name", "settings"),
     [
         ("tiny", {"model__width": 64, "model__block": 64, "train__global_batch": 64, "train__micro_batch": 32}),
-        ("medium", {"model__width": 384, "model__heads": 6, "model__layers": 6, "model__block": 128, "train__global_batch": 16, "train__micro_batch": 8}),
-        ("medium-bf16", {"model__width": 384, "model__heads": 6, "model__layers": 6, "model__block": 128, "train__global_batch": 16, "train__micro_batch": 8, "train__precision": "bf16"}),
+        (
+            "medium",
+            {
+                "model__width": 384,
+                "model__heads": 6,
+                "model__layers": 6,
+                "model__block": 128,
+                "train__global_batch": 16,
+                "train__micro_batch": 8,
+            },
+        ),
+        (
+            "medium-bf16",
+            {
+                "model__width": 384,
+                "model__heads": 6,
+                "model__layers": 6,
+                "model__block": 128,
+                "train__global_batch": 16,
+                "train__micro_batch": 8,
+                "train__precision": "bf16",
+            },
+        ),
     ],
 )
 def test_planned_memory_is_what_a_run_takes(program: Program, tiny: Path, name: str, settings: dict) -> None:

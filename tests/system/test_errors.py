@@ -15,7 +15,9 @@ def errors(text: str) -> list[str]:
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_all_configuration_problems_come_at_once_from_one_rank(program: Program, tiny: Path, ranks: int) -> None:
     tiny.write_text(tiny.read_text() + "extra: 1\n")
-    result = program("train", tiny, "--set", "model.heads=3", "--set", "train.stps=4", "--output", "run", ranks=ranks, check=False)
+    result = program(
+        "train", tiny, "--set", "model.heads=3", "--set", "train.stps=4", "--output", "run", ranks=ranks, check=False
+    )
     assert result.code == 2
     assert [line.removeprefix("weightscope: error: ") for line in errors(result.err)] == [
         f"{tiny}:11:1: unknown key extra",
@@ -27,17 +29,20 @@ def test_all_configuration_problems_come_at_once_from_one_rank(program: Program,
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize(
-    ("change", "code", "words"),
+    ("change", "expected"),
     [
-        ({"data__train": "missing.bin"}, 3, "missing.bin"),
-        ({"data__train": "text.txt"}, 3, "text.txt is no token file"),
-        ({"model__vocab": 100}, 3, "but model.vocab = 100"),
-        ({"model__block": 100000, "train__global_batch": 2, "train__micro_batch": 1}, 3, "fewer than one block"),
-        ({"init__from": "nowhere"}, 4, "nowhere"),
-        ({"train__device": "cuda"}, 2, "sees none"),
+        ({"data__train": "missing.bin"}, (3, "missing.bin")),
+        ({"data__train": "text.txt"}, (3, "text.txt is no token file")),
+        ({"model__vocab": 100}, (3, "but model.vocab = 100")),
+        ({"model__block": 100000, "train__global_batch": 2, "train__micro_batch": 1}, (3, "fewer than one block")),
+        ({"init__from": "nowhere"}, (4, "nowhere")),
+        ({"train__device": "cuda"}, (2, "sees none")),
     ],
 )
-def test_each_fault_has_its_exit_code(program: Program, tiny: Path, ranks: int, change: dict, code: int, words: str) -> None:
+def test_each_fault_has_its_exit_code(
+    program: Program, tiny: Path, ranks: int, change: dict, expected: tuple[int, str]
+) -> None:
+    code, words = expected
     result = program.train(tiny, "run", ranks=ranks, check=False, **change)
     assert result.code == code, result.err
     assert len(errors(result.err)) == 1, result.err
@@ -46,7 +51,14 @@ def test_each_fault_has_its_exit_code(program: Program, tiny: Path, ranks: int, 
 
 
 def test_missing_configuration_and_usage_are_2(program: Program) -> None:
-    for arguments in (["train", "missing.yaml"], ["train"], ["nonsense"], ["train", "--bad"], ["sample", "x", "--tokens", "many"], []):
+    for arguments in (
+        ["train", "missing.yaml"],
+        ["train"],
+        ["nonsense"],
+        ["train", "--bad"],
+        ["sample", "x", "--tokens", "many"],
+        [],
+    ):
         result = program(*arguments, check=False)
         assert result.code == 2, (arguments, result.err)
         assert len(errors(result.err)) == 1, (arguments, result.err)
@@ -55,7 +67,11 @@ def test_missing_configuration_and_usage_are_2(program: Program) -> None:
 
 def test_a_directory_in_use_is_6_and_stays_untouched(program: Program, tiny: Path) -> None:
     program.train(tiny, "run", train__steps=6)
-    before = {path: path.read_bytes() for path in (program.folder / "run").rglob("*") if path.is_file() and path.name != ".lock"}
+    before = {
+        path: path.read_bytes()
+        for path in (program.folder / "run").rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
     with (program.folder / "run/.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         result = program.train(tiny, "run", check=False, ranks=2)
@@ -74,7 +90,17 @@ def test_output_that_cannot_be_written_is_5(program: Program, tiny: Path) -> Non
 
 
 def test_divergence_of_the_loss_is_7_and_recorded(program: Program, tiny: Path) -> None:
-    result = program.train(tiny, "run", ranks=2, check=False, optimizer__lr=1000, train__grad_clip=0, model__dropout=0, train__steps=200, optimizer__weight_decay=10)
+    result = program.train(
+        tiny,
+        "run",
+        ranks=2,
+        check=False,
+        optimizer__lr=1000,
+        train__grad_clip=0,
+        model__dropout=0,
+        train__steps=200,
+        optimizer__weight_decay=10,
+    )
     assert result.code == 7, result.err
     assert "last good checkpoint" in errors(result.err)[0] or "no checkpoint" in errors(result.err)[0]
     assert program.log("run", "alarm")[0]["rule"] == "nonfinite"
@@ -90,7 +116,20 @@ def test_a_wrong_initialization_is_7(program: Program, tiny: Path) -> None:
 
 
 def test_help_and_version_are_0(program: Program) -> None:
-    for command in ("train", "init", "audit", "measure", "prepare", "eval", "sample", "export", "import", "check", "inspect", "doctor"):
+    for command in (
+        "train",
+        "init",
+        "audit",
+        "measure",
+        "prepare",
+        "eval",
+        "sample",
+        "export",
+        "import",
+        "check",
+        "inspect",
+        "doctor",
+    ):
         text = program(command, "--help").out
         assert command in text or "Usage" in text
         assert "xample" in text or command == "doctor"

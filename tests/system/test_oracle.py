@@ -13,10 +13,13 @@ EXPECTED = json.loads((ORACLE / "seq_small/expected.json").read_text())
 
 def seq_small(program: Program, extra: str = "") -> str:
     (program.folder / "seq.yaml").write_text(
-        f"name: seq\nmodel: {{layers: 4, heads: 4, width: 48, block: 32, vocab: 256}}\ninit: {{from: {ORACLE}/seq_small}}\n"
+        f"name: seq\nmodel: {{layers: 4, heads: 4, width: 48, block: 32, vocab: 256}}\n"
+        f"init: {{from: {ORACLE}/seq_small}}\n"
         f"data: {{train: {ORACLE}/seq_small/tokens.bin, order: sequential}}\n"
-        "train: {steps: 30, global_batch: 8, micro_batch: 2}\noptimizer: {lr: 1.0e-3, betas: [0.9, 0.95], weight_decay: 0.1}\n"
-        "schedule: {name: constant}\nmonitor: {every: 30, early: none}\neval: {every: 0}\ncheckpoint: {every: 30}\n" + extra
+        "train: {steps: 30, global_batch: 8, micro_batch: 2}\n"
+        "optimizer: {lr: 1.0e-3, betas: [0.9, 0.95], weight_decay: 0.1}\n"
+        "schedule: {name: constant}\nmonitor: {every: 30, early: none}\neval: {every: 0}\ncheckpoint: {every: 30}\n"
+        + extra
     )
     return "seq.yaml"
 
@@ -31,7 +34,9 @@ def transposed_names(hf: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def test_eval_gives_the_loss_of_the_reference(program: Program) -> None:
-    result = json.loads(program("eval", ORACLE / "seq_small", "--tokens", ORACLE / "seq_small/tokens.bin", "--format", "json").out)
+    result = json.loads(
+        program("eval", ORACLE / "seq_small", "--tokens", ORACLE / "seq_small/tokens.bin", "--format", "json").out
+    )
     assert result["loss"] == pytest.approx(EXPECTED["fp32_eval"], rel=1e-5)
     assert result["tokens"] == EXPECTED["eval_tokens"]
     assert result["perplexity"] == pytest.approx(np.exp(EXPECTED["fp32_eval"]), rel=1e-4)
@@ -39,7 +44,9 @@ def test_eval_gives_the_loss_of_the_reference(program: Program) -> None:
 
 def test_import_then_eval_on_two_ranks_gives_it_too(program: Program) -> None:
     program("import", ORACLE / "seq_small", "-o", "imported")
-    result = json.loads(program("eval", "imported", "--tokens", ORACLE / "seq_small/tokens.bin", "--format", "json", ranks=2).out)
+    result = json.loads(
+        program("eval", "imported", "--tokens", ORACLE / "seq_small/tokens.bin", "--format", "json", ranks=2).out
+    )
     assert result["loss"] == pytest.approx(EXPECTED["fp32_eval"], rel=1e-5)
 
 
@@ -72,7 +79,9 @@ def test_transformers_loads_our_export_and_agrees(program: Program) -> None:
     program.train(seq_small(program), "run")
     program("export", "run", "-o", "hf")
     model = transformers.GPT2LMHeadModel.from_pretrained(program.folder / "hf").eval()
-    tokens = torch.tensor(np.fromfile(ORACLE / "seq_small/tokens.bin", np.uint16, offset=1024)[: 32 * 248 + 1].astype(np.int64))
+    tokens = torch.tensor(
+        np.fromfile(ORACLE / "seq_small/tokens.bin", np.uint16, offset=1024)[: 32 * 248 + 1].astype(np.int64)
+    )
     with torch.no_grad():
         logits = model(tokens[:-1].view(248, 32)).logits
         loss = torch.nn.functional.cross_entropy(logits.view(-1, 256), tokens[1:]).item()
@@ -93,7 +102,9 @@ def test_published_layouts_are_both_read(program: Program) -> None:
         save_file(load_file(folder / f"{kind}.safetensors"), target / "model.safetensors")
         (target / "config.json").write_text((folder / "config.json").read_text())
         program("import", kind, "-o", f"{kind}-checkpoint")
-    first, second = (load_file(program.folder / f"{kind}-checkpoint/model.safetensors") for kind in ("model", "model_noprefix"))
+    first, second = (
+        load_file(program.folder / f"{kind}-checkpoint/model.safetensors") for kind in ("model", "model_noprefix")
+    )
     assert all(np.array_equal(first[name], second[name]) for name in first)
     expected = transposed_names(load_file(folder / "model.safetensors"))
     assert all(np.array_equal(first[name], expected[name]) for name in first)

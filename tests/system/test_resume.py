@@ -71,7 +71,9 @@ def test_the_number_of_ranks_changes_rounding_only(program: Program, tiny: Path,
         other = state(program.folder / f"run-{ranks}", 12)
         if reduction == "reproducible":
             assert same_bits(one, other) == []
-            assert experiment_differences(program.folder / "run-1" / EXPERIMENT, program.folder / f"run-{ranks}" / EXPERIMENT) in ([], ["eval/loss"])
+            assert experiment_differences(
+                program.folder / "run-1" / EXPERIMENT, program.folder / f"run-{ranks}" / EXPERIMENT
+            ) in ([], ["eval/loss"])
         assert largest_difference(one, other) < 2e-5
 
 
@@ -83,8 +85,23 @@ def test_sharded_moments_give_the_weights_of_whole_ones(program: Program, tiny: 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 def test_a_signal_to_one_rank_saves_and_ends_all_with_75(program: Program, tiny: Path, number: signal.Signals) -> None:
-    program.train(tiny, "whole", ranks=2, train__steps=400, schedule__name="constant", checkpoint__every=400, eval__every=400)
-    command = ["mpirun", "--bind-to", "none", "-n", "2", str(BINARY), "train", str(tiny), "--output", "stopped", "--progress", "none"]
+    program.train(
+        tiny, "whole", ranks=2, train__steps=400, schedule__name="constant", checkpoint__every=400, eval__every=400
+    )
+    command = [
+        "mpirun",
+        "--bind-to",
+        "none",
+        "-n",
+        "2",
+        str(BINARY),
+        "train",
+        str(tiny),
+        "--output",
+        "stopped",
+        "--progress",
+        "none",
+    ]
     for key in ("train.steps=400", "schedule.name=constant", "checkpoint.every=400", "eval.every=400"):
         command += ["--set", key]
     process = subprocess.Popen(command, cwd=program.folder, env=environment(1), stderr=subprocess.PIPE, text=True)
@@ -93,7 +110,9 @@ def test_a_signal_to_one_rank_saves_and_ends_all_with_75(program: Program, tiny:
         if log.exists() and log.read_text().count('"event":"train"') > 5:
             break
         time.sleep(0.02)
-    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout.split()
+    children = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert len(children) == 2
     subprocess.run(["kill", f"-{number.value}", children[-1]], check=True)
     _, err = process.communicate(timeout=60)
