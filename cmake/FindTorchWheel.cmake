@@ -28,11 +28,13 @@ if(TorchWheel_FOUND AND NOT TARGET Torch::cpu)
   target_include_directories(Torch::cpu SYSTEM INTERFACE "${TORCH_ROOT}/include" "${TORCH_ROOT}/include/torch/csrc/api/include")
   target_link_libraries(Torch::cpu INTERFACE "${TORCH_ROOT}/lib/libtorch_cpu.so" "${TORCH_ROOT}/lib/libc10.so")
   # libtorch_cpu.so of a CUDA wheel names libcupti and libcudart, which lie beside the wheel (its RPATH finds them at run time).
-  target_link_options(Torch::cpu INTERFACE "LINKER:--allow-shlib-undefined")
+  # The wheel's libraries export half of an old std::filesystem (its remove_all crashes): the system's libstdc++ must be asked first.
+  target_link_options(Torch::cpu INTERFACE "LINKER:--allow-shlib-undefined"
+    "LINKER:--push-state,--no-as-needed,-lstdc++,--pop-state")
   if(EXISTS "${TORCH_ROOT}/lib/libtorch_cuda.so")
     add_library(Torch::cuda INTERFACE IMPORTED)
     target_link_libraries(Torch::cuda INTERFACE Torch::cpu
       "-Wl,--push-state,--no-as-needed" "${TORCH_ROOT}/lib/libtorch_cuda.so" "${TORCH_ROOT}/lib/libc10_cuda.so"
-      "${TORCH_ROOT}/lib/libtorch.so" "-Wl,--pop-state")
+      "-Wl,--pop-state")
   endif()
 endif()
