@@ -79,16 +79,18 @@ class Run {
       : config_(config),
         host_(&host),
         comm_(TensorComm::make(host, Place::host, 0, config_.parallel.timeout_s)),
-        store_(config_.model, types_of(config_.train.precision), {}, host.size()),
+        node_(NodeBuffers::make(config_, {}, host, host.node())),
+        store_(node_ ? ParamStore(config_.model, types_of(config_.train.precision), node_->mine())
+                     : ParamStore(config_.model, types_of(config_.train.precision), {}, host.size())),
         gpt_(config_.model, store_, config_.train.micro_batch * config_.model.block, Purpose::training,
              config_.train.recompute),
-        optimizer_(config_.optimizer, store_, config_.parallel.zero, host.rank(), host.size()),
-        exchange_(config_.parallel, store_, comm_, host.rank(), host.size(),
+        exchange_(config_.parallel, store_, comm_, host, node_.get(),
                   config_.train.global_batch / host.size() / config_.train.micro_batch),
+        optimizer_(config_.optimizer, store_, exchange_.shard()),
         step_(config_, host, gpt_, store_, exchange_, optimizer_),
         batches_(random_batches(config_, host.rank(), host.size())) {
-    // The same seed on every rank gives the same weights: no broadcast is needed.
-    initialize(store_, plan_initialization(config_, store_.parameters()), config_.seed);
+    if (host.is_root()) initialize(store_, plan_initialization(config_, store_.parameters()), config_.seed);
+    exchange_.broadcast_weights();
   }
   Run(const Run&) = delete;
 
@@ -108,10 +110,11 @@ class Run {
   RunConfig config_;
   const HostComm* host_;
   TensorComm comm_;
+  std::unique_ptr<NodeBuffers> node_;
   ParamStore store_;
   Gpt gpt_;
-  Optimizer optimizer_;
   GradientExchange exchange_;
+  Optimizer optimizer_;
   TrainStep step_;
   std::vector<Batch> batches_;
   std::int64_t done_ = 0;

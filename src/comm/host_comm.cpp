@@ -50,6 +50,19 @@ HostComm::HostComm(MPI_Comm comm) : comm_(comm) {
   mpi_check(MPI_Comm_free(&node), "MPI_Comm_free");
 }
 
+HostComm HostComm::split(int color) const {
+  MPI_Comm part = MPI_COMM_NULL;
+  mpi_check(MPI_Comm_split(comm_, color, rank_, &part), "MPI_Comm_split");
+  return HostComm(part);
+}
+
+HostComm HostComm::node() const {
+  MPI_Comm node = MPI_COMM_NULL;
+  mpi_check(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
+            "MPI_Comm_split_type");
+  return HostComm(node);
+}
+
 HostComm::HostComm(HostComm&& o) noexcept
     : comm_(std::exchange(o.comm_, MPI_COMM_NULL)),
       rank_(o.rank_),

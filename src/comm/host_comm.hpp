@@ -17,6 +17,10 @@ class HostComm {
  public:
   /// Wraps MPI_COMM_WORLD (duplicated); MPI errors become Error{comm}.
   static HostComm world();
+  /// The ranks of the same color, in the same order.
+  HostComm split(int color) const;
+  /// The ranks that share this rank's memory.
+  HostComm node() const;
   HostComm(HostComm&&) noexcept;
   HostComm& operator=(HostComm&&) = delete;
   ~HostComm();

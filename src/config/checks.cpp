@@ -59,6 +59,10 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
              "of two, not " +
                  std::to_string(c.train.global_batch / c.train.micro_batch));
   }
+  if (c.parallel.reduction == Reduction::reproducible && c.parallel.transport == Precision::bf16)
+    refuse("parallel.transport",
+           "parallel.transport = bf16 rounds the sums of each node, so parallel.reduction = reproducible "
+           "cannot hold");
   if (c.parallel.backend == BackendChoice::nccl && c.train.device == Device::cpu)
     refuse("parallel.backend", "parallel.backend = nccl moves tensors of GPUs, but train.device = cpu");
   if (c.parallel.backend == BackendChoice::mpi && c.train.device == Device::cuda)

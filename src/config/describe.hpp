@@ -42,6 +42,8 @@ WEIGHTSCOPE_NAMES(OptimizerName, 1, {OptimizerName::adamw, "adamw"});
 WEIGHTSCOPE_NAMES(BackendChoice, 3, {BackendChoice::automatic, "auto"}, {BackendChoice::mpi, "mpi"},
                   {BackendChoice::nccl, "nccl"});
 WEIGHTSCOPE_NAMES(Reduction, 2, {Reduction::fast, "fast"}, {Reduction::reproducible, "reproducible"});
+WEIGHTSCOPE_NAMES(SharedMemory, 4, {SharedMemory::automatic, "auto"}, {SharedMemory::memfd, "memfd"},
+                  {SharedMemory::window, "window"}, {SharedMemory::off, "off"});
 WEIGHTSCOPE_NAMES(Early, 2, {Early::log2, "log2"}, {Early::none, "none"});
 WEIGHTSCOPE_NAMES(AlarmRule, 1, {AlarmRule::nonfinite, "nonfinite"});
 #undef WEIGHTSCOPE_NAMES
@@ -129,6 +131,12 @@ void describe(Is<ParallelConfig> auto& c, V& v) {
     "gradient bucket [MiB]: all-reduced while backward goes on");
   v("reduction", c.reduction, any(),
     "reproducible: one fixed summation tree, the same bits on 1, 2, 4 ... ranks");
+  v("shared_memory", c.shared_memory, any(),
+    "CPU ranks of a node reduce and update through memory they share; auto: memfd, else an MPI window, else "
+    "messages; off: messages");
+  v("transport", c.transport, any(),
+    "how gradients travel between nodes of CPU ranks with shared memory: bf16 halves the bytes, sums stay "
+    "fp32");
   v("zero", c.zero, between(0, 1), "1: AdamW's moments are sharded over ranks (ZeRO-1)");
   v("timeout_s", c.timeout_s, between(1, 86400), "a collective that takes longer is an error [s]");
 }

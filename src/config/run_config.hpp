@@ -15,6 +15,7 @@ enum class ScheduleName { cosine, linear, constant, wsd };
 enum class OptimizerName { adamw };
 enum class BackendChoice { automatic, mpi, nccl };
 enum class Reduction { fast, reproducible };
+enum class SharedMemory { automatic, memfd, window, off };
 enum class Early { log2, none };
 enum class AlarmRule { nonfinite };
 
@@ -59,6 +60,8 @@ struct ParallelConfig {
   BackendChoice backend = BackendChoice::automatic;
   double bucket_mb = 25;
   Reduction reduction = Reduction::fast;
+  SharedMemory shared_memory = SharedMemory::automatic;
+  Precision transport = Precision::fp32;
   int zero = 0;
   double timeout_s = 300;
 };

@@ -54,11 +54,15 @@ std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
   const std::int64_t element = static_cast<std::int64_t>(c10::elementSize(types.work));
   std::int64_t head = 0;
   const std::int64_t activations = activation_bytes(c.model, types, rows, c.train.recompute, head);
+  // As if all ranks were on one node: then each also maps its part of the other ranks' gradients.
+  const bool shared = world > 1 && c.parallel.shared_memory != SharedMemory::off &&
+                      c.train.device != Device::cuda && c.parallel.backend != BackendChoice::nccl;
   std::vector<PlannedBytes> plan{
-      {"weights, float32", 4 * n},
-      {"weights, bf16 copy", types.mixed() ? 2 * n : 0},
+      {shared ? "weights, float32, shared by the node" : "weights, float32", 4 * n},
+      {shared ? "weights, bf16 copy, shared by the node" : "weights, bf16 copy", types.mixed() ? 2 * n : 0},
       {"gradients", 4 * n},
-      {"AdamW moments", 8 * n / (c.parallel.zero == 1 ? world : 1)},
+      {"gradients of the other ranks, this rank's part", shared ? 4 * n * (world - 1) / world : 0},
+      {"AdamW moments", 8 * n / (shared || c.parallel.zero == 1 ? world : 1)},
       {"partial gradients of the fixed summation tree", 4 * n * tree_buffers(c, world)},
       {"activations", activations},
       {"logits", head},

@@ -28,6 +28,13 @@ ParamStore::ParamStore(const ModelConfig& model, Types types, DevicePlace place,
   work_ = types.mixed() ? at::zeros({n}, place.options(types.work)) : master_;
 }
 
+ParamStore::ParamStore(const ModelConfig& model, Types types, FlatBuffers memory)
+    : types_(types),
+      table_(parameter_table(model)),
+      master_(std::move(memory.master)),
+      grad_(std::move(memory.grad)),
+      work_(std::move(memory.work)) {}
+
 const Parameter& ParamStore::find(const std::string& name) const {
   const auto at = std::find_if(table_.begin(), table_.end(), [&](const auto& p) { return p.name == name; });
   require(at != table_.end(), Fault::internal, "no parameter named " + name);

@@ -25,11 +25,18 @@ struct DevicePlace {
   at::TensorOptions options(at::ScalarType type) const;
 };
 
+/// Memory of the flat buffers, one dimension, same length. work is master itself when their types are one.
+struct FlatBuffers {
+  at::Tensor master, grad, work;
+};
+
 /// All parameters in flat buffers: `master` (full), `grad` (full), `work` (a bf16 copy, or master itself).
 /// Views are cheap and alias them.
 class ParamStore {
  public:
   ParamStore(const ModelConfig& model, Types types, DevicePlace place, int world);
+  /// In memory that somebody else holds, flat_size(table, world) elements each.
+  ParamStore(const ModelConfig& model, Types types, FlatBuffers memory);
 
   const std::vector<Parameter>& parameters() const { return table_; }
   const Parameter& find(const std::string& name) const;  ///< Error{internal} when absent

@@ -10,6 +10,8 @@
 // or f64 when work is f64 (residual stream, statistics, gradients, master weights).
 #include <ATen/core/Tensor.h>
 
+#include <span>
+
 #include "core/philox.hpp"
 
 namespace weightscope::ops {
@@ -82,6 +84,13 @@ void dropout(at::Tensor& x_RC, double p, const Philox& stream, std::int64_t firs
 /// Σ x² in double, in fixed blocks of 16384 elements: the same bits for any number of threads. Returns a [1]
 /// f64 tensor.
 at::Tensor sum_of_squares(const at::Tensor& x);
+
+/// The same sum block by block: squares[i] for block i of x. CPU, float32.
+constexpr std::int64_t kSquareBlock = 16384;
+void squares_of_blocks(const at::Tensor& x, std::span<double> squares);
+/// out = Σ parts, added as one binary tree over their order, whatever the number of threads; out may be one
+/// of them. squares as above, of the sum. CPU, float32, all of the same size.
+void sum_parts(std::span<const at::Tensor> parts, at::Tensor out, std::span<double> squares);
 
 /// One AdamW update (Loshchilov & Hutter 2019) of n elements; g is scaled by grad_scale first. work_copy may
 /// be undefined.

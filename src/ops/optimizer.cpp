@@ -11,6 +11,17 @@ at::Tensor sum_of_squares(const at::Tensor& x) {
       .view({1});
 }
 
+void squares_of_blocks(const at::Tensor& x, std::span<double> squares) {
+  cpu::kernels().squares_of_blocks(pointer<float>(x), x.numel(), squares.data());
+}
+
+void sum_parts(std::span<const at::Tensor> parts, at::Tensor out, std::span<double> squares) {
+  std::vector<const float*> pointers;
+  for (const auto& part : parts) pointers.push_back(pointer<float>(part));
+  cpu::kernels().sum_parts(pointers.data(), static_cast<cpu::Index>(pointers.size()), pointer<float>(out),
+                           squares.data(), out.numel());
+}
+
 void adamw(at::Tensor w, const at::Tensor& g, at::Tensor m, at::Tensor v, at::Tensor work_copy,
            const AdamW& h, at::Tensor delta2) {
   const bool copies = work_copy.defined() && work_copy.scalar_type() == at::kBFloat16;

@@ -60,12 +60,17 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
   open_run(options.resume);
   host.together([&] {
     comm_.emplace(TensorComm::make(host, place_.place, place_.index, config_.parallel.timeout_s));
-    store_.emplace(config_.model, types_of(config_.train.precision), place_, host.size());
+    node_ = NodeBuffers::make(config_, place_, host, host.node());
+    const auto types = types_of(config_.train.precision);
+    if (node_)
+      store_.emplace(config_.model, types, node_->mine());
+    else
+      store_.emplace(config_.model, types, place_, host.size());
     gpt_.emplace(config_.model, *store_, config_.train.micro_batch * config_.model.block, Purpose::training,
                  config_.train.recompute);
-    optimizer_.emplace(config_.optimizer, *store_, config_.parallel.zero, host.rank(), host.size());
-    exchange_.emplace(config_.parallel, *store_, *comm_, host.rank(), host.size(),
+    exchange_.emplace(config_.parallel, *store_, *comm_, host, node_.get(),
                       config_.train.global_batch / host.size() / config_.train.micro_batch);
+    optimizer_.emplace(config_.optimizer, *store_, exchange_->shard());
     step_.emplace(config_, host, *gpt_, *store_, *exchange_, *optimizer_);
   });
   initialize_weights();
@@ -108,7 +113,7 @@ void Trainer::open_run(const Resume& resume) {
 void Trainer::initialize_weights() {
   const bool resuming = first_step_ > 0;
   if (resuming) {
-    load_state(*host_, *comm_, checkpoint_, *store_, *optimizer_);
+    load_state(*host_, *comm_, checkpoint_, *store_, *exchange_, *optimizer_);
   } else {
     host_->together([&] {
       if (!host_->is_root()) return;
@@ -125,10 +130,7 @@ void Trainer::initialize_weights() {
         write_safetensors(run_ / "initial.safetensors", named_tensors(*store_, store_->master(), "").refs,
                           {});
     });
-    const auto whole = buffer_of(store_->master());
-    comm_->broadcast(whole);
-    comm_->wait(whole.stream);
-    store_->refresh_work();
+    exchange_->broadcast_weights();
   }
   checkpoint_.reset();
   host_->together([&] {
@@ -151,7 +153,7 @@ void Trainer::check_replicas(std::int64_t step) {
 SegmentRow Trainer::segment() const {
   SegmentRow row;
   row.start_step = first_step_, row.world_size = host_->size();
-  row.backend = comm_->name();
+  row.backend = std::string(comm_->name()) + (exchange_->shares_memory() ? ", shared memory" : "");
   row.devices =
       place_.place == Place::cuda ? "cuda" : "cpu, " + std::to_string(options_.threads) + " threads per rank";
   char name[256] = {};

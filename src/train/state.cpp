@@ -40,17 +40,6 @@ std::optional<Checkpoint> newest_readable(const std::filesystem::path& run, std:
   return std::nullopt;
 }
 
-/// A full-size buffer with all shards of `part` in place, the gradient buffer or a new one.
-at::Tensor gathered(TensorComm& comm, const Optimizer& optimizer, const at::Tensor& part, at::Tensor whole) {
-  if (!optimizer.sharded()) return part;
-  auto mine = whole.narrow(0, optimizer.begin(), optimizer.end() - optimizer.begin());
-  mine.copy_(part);
-  const auto buffer = buffer_of(whole);
-  comm.all_gather(buffer_of(mine), buffer);
-  comm.wait(buffer.stream);
-  return whole;
-}
-
 }  // namespace
 
 std::optional<Checkpoint> choose_checkpoint(const std::filesystem::path& run, const RunConfig& config,
@@ -77,35 +66,31 @@ std::optional<Checkpoint> choose_checkpoint(const std::filesystem::path& run, co
 }
 
 void load_state(const HostComm& host, TensorComm& comm, const std::optional<Checkpoint>& checkpoint,
-                const ParamStore& store, Optimizer& optimizer) {
+                const ParamStore& store, GradientExchange& exchange, Optimizer& optimizer) {
+  host.together([&] {
+    if (host.is_root()) load_flat(checkpoint->model, "", store, store.master());
+  });
+  exchange.broadcast_weights();
   // The gradient buffer is free at this point: each moment passes through it to all ranks, which keep their
   // part.
-  const auto spread = [&](const Safetensors* file, const std::string& prefix, const at::Tensor& through) {
-    host.together([&] {
-      if (host.is_root()) load_flat(*file, prefix, store, through);
-    });
-    const auto buffer = buffer_of(through);
-    comm.broadcast(buffer);
-    comm.wait(buffer.stream);
-  };
-  const auto* model = host.is_root() ? &checkpoint->model : nullptr;
-  const auto* moments = host.is_root() ? &*checkpoint->optimizer : nullptr;
-  spread(model, "", store.master());
-  store.refresh_work();
   for (const auto& [prefix, target] :
        {std::pair{"exp_avg.", optimizer.exp_avg()}, std::pair{"exp_avg_sq.", optimizer.exp_avg_sq()}}) {
     at::Tensor(store.grad()).zero_();
-    spread(moments, prefix, store.grad());
-    at::Tensor(target).copy_(store.grad().narrow(0, optimizer.begin(), optimizer.end() - optimizer.begin()));
+    host.together([&] {
+      if (host.is_root()) load_flat(*checkpoint->optimizer, prefix, store, store.grad());
+    });
+    const auto whole = buffer_of(store.grad());
+    comm.broadcast(whole);
+    comm.wait(whole.stream);
+    at::Tensor(target).copy_(store.grad().narrow(0, optimizer.shard().begin, optimizer.shard().size()));
   }
 }
 
-void save_state(const HostComm& host, TensorComm& comm, const std::filesystem::path& run,
+void save_state(const HostComm& host, GradientExchange& exchange, const std::filesystem::path& run,
                 const RunConfig& config, const CheckpointInfo& info, const ParamStore& store,
                 const Optimizer& optimizer) {
-  const auto spare = optimizer.sharded() ? at::empty_like(store.grad()) : at::Tensor();
-  const auto first = gathered(comm, optimizer, optimizer.exp_avg(), store.grad());
-  const auto second = gathered(comm, optimizer, optimizer.exp_avg_sq(), spare);
+  const auto first = exchange.gathered(optimizer.exp_avg(), 0),
+             second = exchange.gathered(optimizer.exp_avg_sq(), 1);
   host.together([&] {
     if (!host.is_root()) return;
     const auto model = named_tensors(store, store.master(), "");

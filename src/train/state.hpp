@@ -7,6 +7,7 @@
 #include "comm/tensor_comm.hpp"
 #include "config/run_config.hpp"
 #include "store/checkpoint.hpp"
+#include "train/exchange.hpp"
 #include "train/optimizer.hpp"
 #include "train/resume.hpp"
 
@@ -21,11 +22,11 @@ std::optional<Checkpoint> choose_checkpoint(const std::filesystem::path& run, co
 
 /// Weights and moments of a checkpoint (rank 0 has it) to all ranks. Collective.
 void load_state(const HostComm& host, TensorComm& comm, const std::optional<Checkpoint>& checkpoint,
-                const ParamStore& store, Optimizer& optimizer);
+                const ParamStore& store, GradientExchange& exchange, Optimizer& optimizer);
 
 /// Writes the checkpoint of this moment (rank 0 writes, shards are gathered first) and prunes old ones.
 /// Collective.
-void save_state(const HostComm& host, TensorComm& comm, const std::filesystem::path& run,
+void save_state(const HostComm& host, GradientExchange& exchange, const std::filesystem::path& run,
                 const RunConfig& config, const CheckpointInfo& info, const ParamStore& store,
                 const Optimizer& optimizer);
 

@@ -85,13 +85,13 @@ StepResult TrainStep::run(std::int64_t step, const Batch& batch, bool measure_mo
   StepResult result;
   const auto tokens = static_cast<double>(config_->train.global_batch * config_->model.block);
   result.loss = summed_loss() / tokens;
-  result.grad_norm = optimizer_->gradient_norm(*host_);
+  result.grad_norm = exchange_->gradient_norm();
   result.lr = learning_rate(*config_, step);
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) return result;
   const double clip = config_->train.grad_clip,
                scale = clip > 0 ? std::min(1.0, clip / (result.grad_norm + 1e-6)) : 1.0;
-  result.moved = optimizer_->update(step + 1, result.lr, scale, measure_movement);
-  if (optimizer_->sharded() && measure_movement) host_->sum(std::span(result.moved));
+  result.moved = optimizer_->update(step + 1, result.lr, scale, exchange_->reduced(), measure_movement);
+  if (measure_movement) exchange_->sum_over_shards(result.moved);
   exchange_->share_updated_weights();
   return result;
 }

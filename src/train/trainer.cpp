@@ -128,7 +128,7 @@ void Trainer::checkpoint_at(std::int64_t done) {
   info.world_size = host_->size();
   info.config_yaml = to_yaml(config_), info.config_fingerprint = resume_fingerprint(config_);
   info.tokenizer = tokenizer_meta(config_.data.train);
-  save_state(*host_, *comm_, run_, config_, info, *store_, *optimizer_);
+  save_state(*host_, *exchange_, run_, config_, info, *store_, *optimizer_);
 }
 
 void Trainer::numeric_failure(std::int64_t step, const StepResult& result) {

@@ -82,10 +82,11 @@ class Trainer {
   std::int64_t start_rss_ = 0;  ///< bytes, before anything of this run was allocated
 
   std::optional<TensorComm> comm_;
+  std::unique_ptr<NodeBuffers> node_;  ///< holds the memory of store_ when ranks of a node share it
   std::optional<ParamStore> store_;
   std::optional<Gpt> gpt_;
-  std::optional<Optimizer> optimizer_;
   std::optional<GradientExchange> exchange_;
+  std::optional<Optimizer> optimizer_;
   std::optional<TrainStep> step_;
   InitReport init_report_;
   std::optional<Safetensors> initial_;

@@ -3,6 +3,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "ops/ops.hpp"
+
 namespace weightscope {
 
 ModelConfig small_model() {
@@ -17,14 +21,43 @@ at::Tensor gradient(std::int64_t k, std::int64_t n) {
          (static_cast<double>(k % 3) + 0.1);
 }
 
-at::Tensor exchanged(const HostComm& host, Reduction reduction, int zero, std::int64_t global_micro_batches,
-                     double bucket_mb) {
+/// Which ranks count as one node. Real nodes of a test are one machine; the others are pretended.
+struct Nodes {
+  const char* name;
+  int (*color)(int rank);
+};
+const Nodes kOne{"one node", [](int) { return 0; }}, kPairs{"two ranks a node", [](int r) { return r / 2; }},
+    kUneven{"three ranks and the rest", [](int r) { return r < 3 ? 0 : 1; }};
+
+struct Case {
+  Reduction reduction = Reduction::fast;
+  int zero = 0;
+  double bucket_mb = 25;
+  SharedMemory memory = SharedMemory::off;
+  Nodes nodes = kOne;
+  Precision transport = Precision::fp32;
+};
+
+struct Exchanged {
+  at::Tensor gradient;  ///< flat; only `shard` is meaningful
+  Shard shard;
+  double norm = 0;
+  bool shares_memory = false;
+};
+
+Exchanged exchanged(const HostComm& host, std::int64_t global_micro_batches, const Case& c) {
   auto comm = TensorComm::make(host, Place::host, 0, 60);
-  ParamStore store(small_model(), types_of(Precision::fp32), {}, host.size());
-  ParallelConfig parallel;
-  parallel.reduction = reduction, parallel.zero = zero, parallel.bucket_mb = bucket_mb;
+  RunConfig config;
+  config.model = small_model();
+  config.parallel.reduction = c.reduction, config.parallel.zero = c.zero;
+  config.parallel.bucket_mb = c.bucket_mb, config.parallel.shared_memory = c.memory;
+  config.parallel.transport = c.transport;
+  const auto node = NodeBuffers::make(config, {}, host, host.split(c.nodes.color(host.rank())));
+  const auto types = types_of(Precision::fp32);
+  const ParamStore store =
+      node ? ParamStore(config.model, types, node->mine()) : ParamStore(config.model, types, {}, host.size());
   const auto local = global_micro_batches / host.size();
-  GradientExchange exchange(parallel, store, comm, host.rank(), host.size(), local);
+  GradientExchange exchange(config.parallel, store, comm, host, node.get(), local);
   exchange.begin_step();
   auto grad = store.grad();
   for (std::int64_t k = 0; k < local; ++k) {
@@ -39,7 +72,10 @@ at::Tensor exchanged(const HostComm& host, Reduction reduction, int zero, std::i
     exchange.end_micro_batch(k);
   }
   exchange.finish();
-  return grad.clone();
+  Exchanged result{exchange.reduced().clone(), exchange.shard(), exchange.gradient_norm(),
+                   exchange.shares_memory()};
+  exchange.share_updated_weights();  // nobody frees shared memory that another still reads
+  return result;
 }
 
 at::Tensor expected_mean(std::int64_t n, std::int64_t micro_batches) {
@@ -49,33 +85,79 @@ at::Tensor expected_mean(std::int64_t n, std::int64_t micro_batches) {
   return sum;
 }
 
+/// Largest difference to the mean in this rank's shard, and the norm of the whole.
+void expect_mean(const Exchanged& got, std::int64_t micro_batches, double allowed) {
+  const auto mean = expected_mean(got.gradient.numel(), micro_batches);
+  const auto part = [&](const at::Tensor& flat) { return flat.narrow(0, got.shard.begin, got.shard.size()); };
+  if (got.shard.size() > 0) {
+    EXPECT_LT((part(got.gradient).to(at::kDouble) - part(mean)).abs().max().item<double>(), allowed);
+  }
+  EXPECT_NEAR(got.norm, mean.norm().item<double>(), allowed * got.norm);
+}
+
 TEST(GradientExchange, GivesTheMeanOverTheGlobalBatch) {
   const auto host = HostComm::world();
   for (const auto reduction : {Reduction::fast, Reduction::reproducible})
     for (const double megabytes : {0.001, 0.05, 100.0}) {
-      const auto got = exchanged(host, reduction, 0, 8, megabytes);
-      EXPECT_LT((got.to(at::kDouble) - expected_mean(got.numel(), 8)).abs().max().item<double>(), 1e-6);
+      const auto got = exchanged(host, 8, {reduction, 0, megabytes});
+      EXPECT_EQ(got.shard.size(), got.gradient.numel());
+      expect_mean(got, 8, 1e-6);
     }
 }
 
-TEST(GradientExchange, ReproducibleSumIsOneFixedTree) {
+TEST(GradientExchange, GivesTheMeanThroughSharedMemoryOfEitherKind) {
   const auto host = HostComm::world();
-  const auto got = exchanged(host, Reduction::reproducible, 0, 8, 25);
-  std::vector<at::Tensor> level;
-  for (std::int64_t k = 0; k < 8; ++k) level.push_back(gradient(k, got.numel()) * (1.0 / 8));
-  for (; level.size() > 1; level.resize(level.size() / 2))
-    for (std::size_t i = 0; i < level.size() / 2; ++i) level[i] = level[2 * i] + level[2 * i + 1];
-  EXPECT_TRUE(at::equal(got, level[0]));
+  for (const auto memory : {SharedMemory::memfd, SharedMemory::window, SharedMemory::automatic}) {
+    const auto got = exchanged(host, 8, {Reduction::fast, 0, 25, memory});
+    EXPECT_EQ(got.shares_memory, host.size() > 1);
+    expect_mean(got, 8, 1e-6);
+  }
+}
+
+TEST(GradientExchange, GivesTheMeanOverEvenAndUnevenNodes) {
+  const auto host = HostComm::world();
+  for (const auto& nodes : {kPairs, kUneven})
+    for (const double megabytes : {0.001, 0.07, 100.0}) {
+      SCOPED_TRACE(nodes.name);
+      expect_mean(exchanged(host, 8, {Reduction::fast, 0, megabytes, SharedMemory::automatic, nodes}), 8,
+                  1e-6);
+      // bf16 keeps 8 bits: each node's sum and the total are rounded once.
+      expect_mean(exchanged(host, 8,
+                            {Reduction::fast, 0, megabytes, SharedMemory::automatic, nodes, Precision::bf16}),
+                  8, 1e-2);
+    }
+}
+
+TEST(GradientExchange, ReproducibleSumIsOneFixedTreeHoweverItTravels) {
+  const auto host = HostComm::world();
+  for (const auto memory : {SharedMemory::off, SharedMemory::automatic})
+    for (const auto& nodes : {kOne, kPairs, kUneven}) {
+      SCOPED_TRACE(nodes.name);
+      const auto got = exchanged(host, 8, {Reduction::reproducible, 0, 0.05, memory, nodes});
+      std::vector<at::Tensor> level;
+      for (std::int64_t k = 0; k < 8; ++k) level.push_back(gradient(k, got.gradient.numel()) * (1.0 / 8));
+      for (; level.size() > 1; level.resize(level.size() / 2))
+        for (std::size_t i = 0; i < level.size() / 2; ++i) level[i] = level[2 * i] + level[2 * i + 1];
+      const auto part = [&](const at::Tensor& flat) {
+        return flat.narrow(0, got.shard.begin, got.shard.size());
+      };
+      EXPECT_TRUE(at::equal(part(got.gradient), part(level[0])));
+      EXPECT_EQ(got.norm, std::sqrt(ops::sum_of_squares(level[0]).item<double>()));
+    }
 }
 
 TEST(GradientExchange, ShardsHoldTheMeanOfTheirPart) {
   const auto host = HostComm::world();
-  const auto got = exchanged(host, Reduction::fast, 1, 8, 25);
-  const auto part = got.numel() / host.size(), from = host.rank() * part;
-  const auto mean = expected_mean(got.numel(), 8);
-  EXPECT_LT(
-      (got.narrow(0, from, part).to(at::kDouble) - mean.narrow(0, from, part)).abs().max().item<double>(),
-      1e-6);
+  const auto got = exchanged(host, 8, {Reduction::fast, 1});
+  EXPECT_EQ(got.shard.size(), got.gradient.numel() / host.size());
+  expect_mean(got, 8, 1e-6);
+}
+
+TEST(GradientExchange, ShardsOfANodeCoverTheBufferOnce) {
+  const auto host = HostComm::world();
+  const auto got = exchanged(host, 8, {Reduction::fast, 0, 25, SharedMemory::automatic});
+  EXPECT_EQ(host.sum(static_cast<double>(got.shard.size())), static_cast<double>(got.gradient.numel()));
+  EXPECT_EQ(got.shard.begin % ops::kSquareBlock, 0);
 }
 
 TEST(Buckets, CutWhereBlocksBeginAndCoverEverything) {

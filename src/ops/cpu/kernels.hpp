@@ -39,6 +39,8 @@ struct Kernels {
   void (*embedding_backward)(const float* dx, const Index* tokens, float* dwte, float* dwpe, bool add,
                              Index R, Index T, Index C, Index positions);
   double (*sum_of_squares)(const float* x, Index n);
+  Index (*squares_of_blocks)(const float* x, Index n, double* squares);
+  void (*sum_parts)(const float* const* parts, Index count, float* out, double* squares, Index n);
   double (*adamw)(float* w, const float* g, float* m, float* v, bf16* copy, Index n, const AdamWScalars& h,
                   bool measure);
 };

@@ -42,6 +42,8 @@ constexpr Kernels kTable{WEIGHTSCOPE_TEXT(WEIGHTSCOPE_ISA),
                          embedding,
                          embedding_backward,
                          sum_of_squares,
+                         squares_of_blocks,
+                         sum_parts,
                          adamw};
 
 }  // namespace weightscope::cpu::WEIGHTSCOPE_ISA
