@@ -12,6 +12,7 @@
 #include "bench/protocol.hpp"
 #include "core/log.hpp"
 #include "model/initialize.hpp"
+#include "train/gemm_tuner.hpp"
 #include "train/train_step.hpp"
 
 namespace weightscope::bench {
@@ -91,6 +92,7 @@ class Run {
         batches_(random_batches(config_, host.rank(), host.size())) {
     if (host.is_root()) initialize(store_, plan_initialization(config_, store_.parameters()), config_.seed);
     exchange_.broadcast_weights();
+    gpt_.use(choose_gemms(config_, {}, host, {}));
   }
   Run(const Run&) = delete;
 

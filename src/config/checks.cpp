@@ -59,6 +59,11 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
              "of two, not " +
                  std::to_string(c.train.global_batch / c.train.micro_batch));
   }
+  if (c.train.gemm == GemmPolicy::torch_onednn && c.train.precision != Precision::fp32)
+    refuse("train.gemm",
+           "train.gemm = torch-onednn is for train.precision = fp32; bf16 takes oneDNN by itself");
+  if (c.train.gemm == GemmPolicy::widened && c.train.precision != Precision::bf16)
+    refuse("train.gemm", "train.gemm = widened is for train.precision = bf16; fp32 has nothing to widen");
   if (c.parallel.reduction == Reduction::reproducible && c.parallel.transport == Precision::bf16)
     refuse("parallel.transport",
            "parallel.transport = bf16 rounds the sums of each node, so parallel.reduction = reproducible "

@@ -42,6 +42,8 @@ WEIGHTSCOPE_NAMES(OptimizerName, 1, {OptimizerName::adamw, "adamw"});
 WEIGHTSCOPE_NAMES(BackendChoice, 3, {BackendChoice::automatic, "auto"}, {BackendChoice::mpi, "mpi"},
                   {BackendChoice::nccl, "nccl"});
 WEIGHTSCOPE_NAMES(Reduction, 2, {Reduction::fast, "fast"}, {Reduction::reproducible, "reproducible"});
+WEIGHTSCOPE_NAMES(GemmPolicy, 4, {GemmPolicy::automatic, "auto"}, {GemmPolicy::aten, "aten"},
+                  {GemmPolicy::torch_onednn, "torch-onednn"}, {GemmPolicy::widened, "widened"});
 WEIGHTSCOPE_NAMES(SharedMemory, 4, {SharedMemory::automatic, "auto"}, {SharedMemory::memfd, "memfd"},
                   {SharedMemory::window, "window"}, {SharedMemory::off, "off"});
 WEIGHTSCOPE_NAMES(Early, 2, {Early::log2, "log2"}, {Early::none, "none"});
@@ -108,6 +110,10 @@ void describe(Is<TrainConfig> auto& c, V& v) {
   v("grad_clip", c.grad_clip, at_least(0), "largest global L2 norm of the gradient; 0: no clipping");
   v("recompute", c.recompute, any(),
     "keep only block inputs and compute the rest again in backward: less memory, about 1/3 more time");
+  v("gemm", c.gemm, any(),
+    "who multiplies matrices on CPUs. auto: the fastest for each shape, measured once per machine (aten in "
+    "reproducible mode); torch-onednn: LibTorch's oneDNN, fp32 only; widened: bf16 operands in fp32, bf16 "
+    "only");
 }
 template <class V>
 void describe(Is<OptimizerConfig> auto& c, V& v) {

@@ -15,6 +15,7 @@ enum class ScheduleName { cosine, linear, constant, wsd };
 enum class OptimizerName { adamw };
 enum class BackendChoice { automatic, mpi, nccl };
 enum class Reduction { fast, reproducible };
+enum class GemmPolicy { automatic, aten, torch_onednn, widened };
 enum class SharedMemory { automatic, memfd, window, off };
 enum class Early { log2, none };
 enum class AlarmRule { nonfinite };
@@ -46,6 +47,7 @@ struct TrainConfig {
   Device device = Device::automatic;
   double grad_clip = 1.0;  ///< 0 = no clipping
   bool recompute = false;
+  GemmPolicy gemm = GemmPolicy::automatic;
 };
 struct OptimizerConfig {
   OptimizerName name = OptimizerName::adamw;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "ops/gemm.hpp"
+
 namespace weightscope {
 namespace {
 
@@ -57,14 +59,16 @@ Activations plan_activations(const ModelConfig& m, Types types, DevicePlace plac
   a.branch_RC = work(C);
   a.logits_RV = at::empty({logit_rows(m, types, R), padded_vocab(m.vocab)}, place.options(types.work));
   a.loss_sum = at::zeros({1}, place.options(at::kDouble));
+  if (types.mixed() && place.place != Place::cuda)
+    a.wide_scratch = at::empty({ops::wide_scratch_size(std::max(hidden, 3 * C))}, place.options(at::kFloat));
   if (!training) return a;
   a.d_residual_RC = full(C);
   a.d_branch_RC = types.mixed() || m.dropout > 0 ? work(C) : a.d_residual_RC;
   a.d_narrow_RC = work(C);
   a.d_wide_R4C = work(std::max(hidden, 3 * C));
-  a.scratch = at::empty(
-      {types.mixed() ? std::min(kScratchRows, std::max(hidden, 3 * C)) * std::max(C, hidden / 4) : 0},
-      place.options(types.work));
+  if (types.mixed())
+    a.half_scratch = at::empty({std::min(kScratchRows, std::max(hidden, 3 * C)) * std::max(C, hidden / 4)},
+                               place.options(types.work));
   return a;
 }
 

@@ -29,7 +29,8 @@ struct Activations {
   at::Tensor d_residual_RC;  ///< full: gradient of the residual stream
   at::Tensor d_branch_RC;    ///< work: the same as the next GEMM reads it; aliases d_residual_RC when it may
   at::Tensor d_narrow_RC, d_wide_R4C;  ///< work
-  at::Tensor scratch;                  ///< work: chunks of bf16 weight gradients; empty otherwise
+  at::Tensor half_scratch;             ///< work: chunks of bf16 weight gradients; undefined otherwise
+  at::Tensor wide_scratch;             ///< f32: blocks of widened bf16 operands; touched only when they are
 };
 
 enum class Purpose { training, evaluation };

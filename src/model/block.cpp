@@ -25,9 +25,9 @@ void Gpt::forward_attention(int layer, const at::Tensor& residual_RC, const at::
   const auto& p = blocks_[static_cast<std::size_t>(layer)];
   ops::residual_layer_norm(residual_RC, branch_RC, a.input_RC, p.ln_1.w, p.ln_1.b, a.ln_1_RC, a.mean_1_R,
                            a.rstd_1_R);
-  ops::linear(a.ln_1_RC, p.c_attn.w, p.c_attn.b, a.qkv_R3C);
+  ops::linear(a.ln_1_RC, p.c_attn.w, p.c_attn.b, a.qkv_R3C, gemm_);
   ops::attention(a.qkv_R3C, a.attention_RC, a.lse_BHT, attention_shape(layer, batch));
-  ops::linear(a.attention_RC, p.attn_proj.w, p.attn_proj.b, now_.branch_RC);
+  ops::linear(a.attention_RC, p.attn_proj.w, p.attn_proj.b, now_.branch_RC, gemm_);
   drop(now_.branch_RC, batch, "attn", layer);
   ops::residual_layer_norm(a.input_RC, now_.branch_RC, a.middle_RC, p.ln_2.w, p.ln_2.b, a.ln_2_RC, a.mean_2_R,
                            a.rstd_2_R);
@@ -37,7 +37,7 @@ void Gpt::forward_attention(int layer, const at::Tensor& residual_RC, const at::
 void Gpt::forward_mlp(int layer) {
   auto& a = now_.blocks[static_cast<std::size_t>(layer)];
   const auto& p = blocks_[static_cast<std::size_t>(layer)];
-  ops::linear(a.ln_2_RC, p.c_fc.w, p.c_fc.b, a.hidden_R4C);
+  ops::linear(a.ln_2_RC, p.c_fc.w, p.c_fc.b, a.hidden_R4C, gemm_);
   ops::gelu(a.hidden_R4C, a.gelu_R4C, gelu_of(model_));
 }
 
@@ -52,8 +52,8 @@ at::Tensor& Gpt::branch_gradient(const MicroBatch& batch, const char* site, int 
 
 void Gpt::backward_linear(const Linear& p, const at::Tensor& dy_RN, const at::Tensor& x_RK, at::Tensor& dx_RK,
                           ops::Write write) {
-  ops::linear_backward_weight(dy_RN, x_RK, p.dw, write, now_.scratch);
-  ops::linear_backward_input(dy_RN, p.w, dx_RK);
+  ops::linear_backward_weight(dy_RN, x_RK, p.dw, write, gemm_);
+  ops::linear_backward_input(dy_RN, p.w, dx_RK, gemm_);
 }
 
 void Gpt::backward_block(int layer, const MicroBatch& batch, ops::Write write) {

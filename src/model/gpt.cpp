@@ -14,7 +14,8 @@ Gpt::Gpt(const ModelConfig& model, const ParamStore& store, std::int64_t rows, P
     : model_(model),
       store_(&store),
       recompute_(recompute),
-      whole_(plan_activations(model, store.types(), store.place(), rows, purpose, recompute)) {
+      whole_(plan_activations(model, store.types(), store.place(), rows, purpose, recompute)),
+      gemm_{{}, whole_.half_scratch, whole_.wide_scratch} {
   for (int l = 0; l < model.layers; ++l) {
     const std::string h = "h." + std::to_string(l);
     blocks_.push_back({norm_views(h + ".ln_1"), linear_views(h + ".attn.c_attn"),
@@ -75,7 +76,7 @@ void Gpt::forward(const MicroBatch& batch) {
     forward_mlp(l);
     auto& b = now_.blocks[static_cast<std::size_t>(l)];
     const auto& p = blocks_[static_cast<std::size_t>(l)];
-    ops::linear(b.gelu_R4C, p.mlp_proj.w, p.mlp_proj.b, now_.branch_RC);
+    ops::linear(b.gelu_R4C, p.mlp_proj.w, p.mlp_proj.b, now_.branch_RC, gemm_);
     drop(now_.branch_RC, batch, "mlp", l);
     residual_RC = b.middle_RC;
   }
@@ -84,7 +85,7 @@ void Gpt::forward(const MicroBatch& batch) {
 }
 
 void Gpt::head_logits(std::int64_t from, std::int64_t count, at::Tensor& logits) const {
-  ops::linear(now_.ln_f_RC.narrow(0, from, count), head_, at::Tensor(), logits);
+  ops::linear(now_.ln_f_RC.narrow(0, from, count), head_, at::Tensor(), logits, gemm_);
 }
 
 at::Tensor Gpt::logits() const {
@@ -111,8 +112,8 @@ void Gpt::backward_head(const MicroBatch& batch, double dscale, ops::Write write
     head_logits(from, count, logits);
     ops::cross_entropy(logits, batch.targets_R.narrow(0, from, count), model_.vocab, dscale, whole_.loss_sum);
     ops::linear_backward_weight(logits, now_.ln_f_RC.narrow(0, from, count), dhead_,
-                                from == 0 ? write : ops::Write::add, now_.scratch);
-    ops::linear_backward_input(logits, head_, d_ln_f);
+                                from == 0 ? write : ops::Write::add, gemm_);
+    ops::linear_backward_input(logits, head_, d_ln_f, gemm_);
   }
   ops::layer_norm_backward(now_.d_narrow_RC, now_.output_RC, now_.mean_f_R, now_.rstd_f_R, ln_f_.w,
                            now_.d_residual_RC, ops::Write::assign, now_.d_branch_RC, ln_f_.dw, ln_f_.db,

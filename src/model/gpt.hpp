@@ -30,6 +30,10 @@ class Gpt {
   /// At most `rows` tokens (B·T) a call, T <= model.block. Borrows the store, which must outlive it.
   Gpt(const ModelConfig& model, const ParamStore& store, std::int64_t rows, Purpose purpose, bool recompute);
 
+  /// Who multiplies from now on; aten for everything at first.
+  void use(ops::GemmChoice choice) { gemm_.choice = std::move(choice); }
+  const ops::Gemm& gemm() const { return gemm_; }
+
   /// Embedding, all blocks, final LayerNorm.
   void forward(const MicroBatch& batch);
   /// Adds the summed negative log-likelihood of the forward pass to loss_sum().
@@ -80,6 +84,7 @@ class Gpt {
   const ParamStore* store_;
   bool recompute_;
   Activations whole_, now_;
+  ops::Gemm gemm_;
   std::int64_t batch_ = 0, T_ = 0;
   std::vector<Block> blocks_;
   Norm ln_f_;

@@ -33,7 +33,7 @@ std::int64_t activation_bytes(const ModelConfig& m, Types types, std::int64_t ro
           &b.middle_RC, &b.ln_2_RC, &b.mean_2_R, &b.rstd_2_R, &b.hidden_R4C, &b.gelu_R4C})
       sum += bytes_of(*t, seen);
   for (auto* t : {&a.output_RC, &a.ln_f_RC, &a.mean_f_R, &a.rstd_f_R, &a.branch_RC, &a.d_residual_RC,
-                  &a.d_branch_RC, &a.d_narrow_RC, &a.d_wide_R4C, &a.scratch})
+                  &a.d_branch_RC, &a.d_narrow_RC, &a.d_wide_R4C, &a.half_scratch})
     sum += bytes_of(*t, seen);
   return sum;
 }

@@ -1,30 +1,15 @@
+#include "ops/gemm.hpp"
 #include "ops/ops.hpp"
 #include "ops/typed.hpp"
+#include "ops/widened.hpp"
 
 namespace weightscope::ops {
+namespace {
 
-void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN) {
-  if (b_N.defined())
-    at::addmm_out(y_RN, b_N, x_RK, w_NK.t());
-  else
-    at::mm_out(y_RN, x_RK, w_NK.t());
-}
-
-void linear_backward_input(const at::Tensor& dy_RN, const at::Tensor& w_NK, at::Tensor& dx_RK) {
-  at::mm_out(dx_RK, dy_RN, w_NK);
-}
-
-void linear_backward_weight(const at::Tensor& dy_RN, const at::Tensor& x_RK, at::Tensor dw_NK, Write write,
-                            at::Tensor& scratch) {
-  if (dy_RN.scalar_type() == dw_NK.scalar_type()) {
-    if (write == Write::add)
-      at::addmm_out(dw_NK, dw_NK, dy_RN.t(), x_RK);
-    else
-      at::mm_out(dw_NK, dy_RN.t(), x_RK);
-    return;
-  }
-  // bf16: the product of a chunk of output rows lands in scratch and goes to the fp32 gradient while it is in
-  // the cache.
+/// The product of a chunk of output rows lands in bf16 scratch and goes to the fp32 gradient while it is in
+/// the cache.
+void weight_gradient_by_rows(const at::Tensor& dy_RN, const at::Tensor& x_RK, at::Tensor& dw_NK, Write write,
+                             const at::Tensor& scratch) {
   const std::int64_t N = dy_RN.size(1), K = x_RK.size(1),
                      rows = std::min(N, std::max<std::int64_t>(1, scratch.numel() / K));
   for (std::int64_t from = 0; from < N; from += rows) {
@@ -37,6 +22,54 @@ void linear_backward_weight(const at::Tensor& dy_RN, const at::Tensor& x_RK, at:
                                 count * K);
     else
       write_to(out, chunk, write == Write::add);
+  }
+}
+
+}  // namespace
+
+void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN,
+            const Gemm& gemm) {
+  switch (gemm.choice.of({Product::forward, x_RK.size(0), x_RK.size(1), w_NK.size(0)})) {
+    case GemmBackend::torch_onednn:
+      if (b_N.defined()) y_RN.copy_(b_N.expand_as(y_RN));
+      return onednn_product(x_RK, w_NK.t(), y_RN, b_N.defined());
+    case GemmBackend::widened:
+      return widened::linear(x_RK, w_NK, b_N, y_RN, gemm.wide);
+    case GemmBackend::aten:
+      if (b_N.defined())
+        at::addmm_out(y_RN, b_N, x_RK, w_NK.t());
+      else
+        at::mm_out(y_RN, x_RK, w_NK.t());
+  }
+}
+
+void linear_backward_input(const at::Tensor& dy_RN, const at::Tensor& w_NK, at::Tensor& dx_RK,
+                           const Gemm& gemm) {
+  switch (gemm.choice.of({Product::input_gradient, dy_RN.size(0), w_NK.size(1), dy_RN.size(1)})) {
+    case GemmBackend::torch_onednn:
+      return onednn_product(dy_RN, w_NK, dx_RK, false);
+    case GemmBackend::widened:
+      return widened::input_gradient(dy_RN, w_NK, dx_RK, gemm.wide);
+    case GemmBackend::aten:
+      at::mm_out(dx_RK, dy_RN, w_NK);
+  }
+}
+
+void linear_backward_weight(const at::Tensor& dy_RN, const at::Tensor& x_RK, at::Tensor dw_NK, Write write,
+                            const Gemm& gemm) {
+  const bool add = write == Write::add;
+  switch (gemm.choice.of({Product::weight_gradient, x_RK.size(0), x_RK.size(1), dy_RN.size(1)})) {
+    case GemmBackend::torch_onednn:
+      return onednn_product(dy_RN.t(), x_RK, dw_NK, add);
+    case GemmBackend::widened:
+      return widened::weight_gradient(dy_RN, x_RK, dw_NK, add, gemm.wide);
+    case GemmBackend::aten:
+      if (dy_RN.scalar_type() != dw_NK.scalar_type())
+        weight_gradient_by_rows(dy_RN, x_RK, dw_NK, write, gemm.half);
+      else if (add)
+        at::addmm_out(dw_NK, dw_NK, dy_RN.t(), x_RK);
+      else
+        at::mm_out(dw_NK, dy_RN.t(), x_RK);
   }
 }
 

@@ -7,7 +7,7 @@ set_source_files_properties(ops/cpu/kernels_avx2.cpp PROPERTIES COMPILE_OPTIONS 
 set_source_files_properties(ops/cpu/kernels_avx512.cpp PROPERTIES COMPILE_OPTIONS "-march=x86-64-v4;-mprefer-vector-width=512")
 
 weightscope_module(ops DEPS core PRIVATE Torch::cpu
-  SOURCES linear.cpp layer_norm.cpp gelu.cpp attention.cpp cross_entropy.cpp embedding.cpp dropout.cpp optimizer.cpp cpu/dispatch.cpp
+  SOURCES gemm.cpp linear.cpp widened.cpp layer_norm.cpp gelu.cpp attention.cpp cross_entropy.cpp embedding.cpp dropout.cpp optimizer.cpp cpu/dispatch.cpp
     reference/layer_norm.cpp reference/gelu.cpp reference/attention.cpp reference/cross_entropy.cpp reference/embedding.cpp
     reference/dropout.cpp reference/optimizer.cpp)
 target_sources(weightscope_ops PRIVATE $<TARGET_OBJECTS:weightscope_cpu_kernels>)

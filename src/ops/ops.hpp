@@ -13,6 +13,7 @@
 #include <span>
 
 #include "core/philox.hpp"
+#include "ops/gemm.hpp"
 
 namespace weightscope::ops {
 
@@ -21,13 +22,14 @@ enum class Write { assign, add };
 enum class Gelu { tanh, erf };
 
 /// y_RN = x_RK · w_NKᵀ + b_N; b may be undefined. All work.
-void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN);
+void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN,
+            const Gemm& gemm);
 /// dx_RK = dy_RN · w_NK. All work.
-void linear_backward_input(const at::Tensor& dy_RN, const at::Tensor& w_NK, at::Tensor& dx_RK);
-/// dw_NK (full) = or += dy_RNᵀ · x_RK. bf16 products pass through `scratch` (work, any size >= K) in chunks
-/// of rows.
+void linear_backward_input(const at::Tensor& dy_RN, const at::Tensor& w_NK, at::Tensor& dx_RK,
+                           const Gemm& gemm);
+/// dw_NK (full) = or += dy_RNᵀ · x_RK.
 void linear_backward_weight(const at::Tensor& dy_RN, const at::Tensor& x_RK, at::Tensor dw_NK, Write write,
-                            at::Tensor& scratch);
+                            const Gemm& gemm);
 /// db_N (full) = or += column sums of dy_RN.
 void bias_backward(const at::Tensor& dy_RN, at::Tensor db_N, Write write);
 

@@ -11,6 +11,7 @@
 #include "model/slices.hpp"
 #include "model/weights_io.hpp"
 #include "monitor/digest.hpp"
+#include "train/gemm_tuner.hpp"
 #include "train/memory_use.hpp"
 #include "train/trainer.hpp"
 
@@ -55,9 +56,11 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
     : config_(config), host_(&host), options_(options), run_(config.output) {
   host.together([&] { place_ = choose_place(config_, host); });
   warm_up(types_of(config_.train.precision));
-  start_rss_ = resident_bytes();
   open_data();
   open_run(options.resume);
+  ops::GemmChoice gemms;
+  host.together([&] { gemms = choose_gemms(config_, place_, host, run_); });
+  start_rss_ = resident_bytes();  // with everything that the libraries keep once they have been used
   host.together([&] {
     comm_.emplace(TensorComm::make(host, place_.place, place_.index, config_.parallel.timeout_s));
     node_ = NodeBuffers::make(config_, place_, host, host.node());
@@ -68,6 +71,7 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
       store_.emplace(config_.model, types, place_, host.size());
     gpt_.emplace(config_.model, *store_, config_.train.micro_batch * config_.model.block, Purpose::training,
                  config_.train.recompute);
+    gpt_->use(std::move(gemms));
     exchange_.emplace(config_.parallel, *store_, *comm_, host, node_.get(),
                       config_.train.global_batch / host.size() / config_.train.micro_batch);
     optimizer_.emplace(config_.optimizer, *store_, exchange_->shard());

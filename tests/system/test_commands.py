@@ -201,6 +201,17 @@ def test_doctor_names_the_libraries(program: Program) -> None:
             },
         ),
         (
+            "medium-2-ranks",
+            {
+                "model__width": 384,
+                "model__heads": 6,
+                "model__layers": 6,
+                "model__block": 128,
+                "train__global_batch": 16,
+                "train__micro_batch": 8,
+            },
+        ),
+        (
             "medium-bf16",
             {
                 "model__width": 384,
@@ -215,6 +226,31 @@ def test_doctor_names_the_libraries(program: Program) -> None:
     ],
 )
 def test_planned_memory_is_what_a_run_takes(program: Program, tiny: Path, name: str, settings: dict) -> None:
-    program.train(tiny, name, train__steps=3, model__dropout=0, **settings)
+    program.train(tiny, name, ranks=2 if "2-ranks" in name else 1, train__steps=3, model__dropout=0, **settings)
     memory = program.log(name, "memory")[-1]
     assert memory["measured_bytes"] == pytest.approx(memory["planned_bytes"], rel=0.10), memory
+
+
+def test_gemm_backends_are_measured_once_and_stay_with_the_run(
+    program: Program, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(program.folder / "cache"))
+    large: dict[str, object] = {
+        "model__width": 128,
+        "model__block": 128,
+        "train__global_batch": 16,
+        "train__micro_batch": 8,
+        "train__precision": "bf16",
+    }
+    program.train(tiny, "first", ranks=2, train__steps=2, **large)
+    (cache,) = (program.folder / "cache/weightscope").iterdir()
+    choices = (program.folder / "first/gemm.txt").read_text()
+    assert choices.splitlines()[1:] == cache.read_text().splitlines()
+    assert "forward 1024 128 384 " in choices
+    # Another machine's cache does not change a run that is under way; a new run follows the cache.
+    turned = choices.replace("aten", "other").replace("widened", "aten").replace("other", "widened")
+    cache.write_text(turned.split("\n", 1)[1])
+    program.train(tiny, "first", ranks=2, train__steps=4, **large)
+    assert (program.folder / "first/gemm.txt").read_text() == choices
+    program.train(tiny, "second", ranks=2, train__steps=2, **large)
+    assert (program.folder / "second/gemm.txt").read_text() == turned
