@@ -43,6 +43,7 @@ SHAPES = {
     "tiny": Shape("2 layers, 2 heads, width 128, vocabulary 256, 8 × 64 tokens", 2, 2, 128, 256, 64, 8),
     "S": Shape("6 layers, 6 heads, width 384, vocabulary 256, 16 × 256 tokens", 6, 6, 384, 256, 256, 16),
     "M": Shape("GPT-2 124M (12, 12, 768, vocabulary 50257, block 64), 4 × 64 tokens", 12, 12, 768, 50257, 64, 4),
+    "M1024": Shape("GPT-2 124M (12, 12, 768, vocabulary 50257), 1 × 1024 tokens", 12, 12, 768, 50257, 1024, 1),
 }
 
 
@@ -128,6 +129,8 @@ def main() -> int:
         shape, groups = SHAPES[name], []
         for precision in arguments.precisions:
             for mode in map(Mode.parse, arguments.modes):
+                if shape.batch % mode.ranks:
+                    continue
                 print(f"{name} {precision} {mode.title}", file=sys.stderr, flush=True)
                 commands = [our_command(arguments.program, shape, precision, mode)]
                 commands += [peer_command(peer, shape, precision, mode) for peer in arguments.peers]
