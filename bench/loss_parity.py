@@ -57,9 +57,8 @@ def load_weights(model: PlainGpt, path: Path) -> None:
     ours = load_file(path)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            for theirs, replacement in names.items():
-                name = name.replace(f".{theirs}.", f".{replacement}.")
-            parameter.copy_(ours[name.replace("blocks.", "h.")])
+            parts = [names.get(part, part) for part in name.replace("blocks.", "h.").split(".")]
+            parameter.copy_(ours[".".join(parts)])
 
 
 def torch_losses(arguments: argparse.Namespace, precision: str, weights: Path) -> np.ndarray:

@@ -1,14 +1,22 @@
-#include "ops/cpu/kernels.hpp"
+#include "ops/cpu/dispatch.hpp"
 
 namespace weightscope::cpu {
 
+std::vector<const Kernels*> usable_kernels() {
+  std::vector<const Kernels*> usable{&kernels_generic()};
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return usable;
+  usable.push_back(&kernels_avx2());
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+      !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq") ||
+      !__builtin_cpu_supports("avx512cd"))
+    return usable;
+  usable.push_back(&kernels_avx512());
+  if (__builtin_cpu_supports("avx512bf16")) usable.push_back(&kernels_avx512bf16());
+  return usable;
+}
+
 const Kernels& kernels() {
-  static const Kernels& best =
-      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
-          ? kernels_avx512()
-      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? kernels_avx2()
-                                                                        : kernels_generic();
+  static const Kernels& best = *usable_kernels().back();
   return best;
 }
 

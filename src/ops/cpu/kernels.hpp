@@ -10,6 +10,10 @@ struct bf16 {
   std::uint16_t bits;
 };
 
+struct AttentionShape {
+  Index batch, tokens, heads, width;  ///< width of a head: D = C / heads
+};
+
 /// Kernels whose activations are T (float or bf16). Null pointers stand for absent operands.
 template <class T>
 struct Typed {
@@ -24,6 +28,9 @@ struct Typed {
   void (*add_to)(const T* x, float* out, bool add, Index n);
   double (*cross_entropy)(T* logits, const Index* targets, float dscale, Index R, Index V, Index stride);
   void (*dropout)(T* x, double p, std::uint64_t key, Index first_row, Index R, Index C);
+  void (*attention)(const T* qkv, T* out, float* lse, const AttentionShape& shape);
+  void (*attention_backward)(const T* dout, const T* qkv, const T* out, const float* lse, T* dqkv,
+                             const AttentionShape& shape);
 };
 
 struct AdamWScalars {
@@ -49,5 +56,6 @@ const Kernels& kernels();          ///< the best for this machine
 const Kernels& kernels_generic();  ///< x86-64 baseline
 const Kernels& kernels_avx2();
 const Kernels& kernels_avx512();
+const Kernels& kernels_avx512bf16();  ///< kernels_avx512() with native bf16 products
 
 }  // namespace weightscope::cpu

@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include "ops/cpu/kernels.hpp"
+#include "ops/cpu/scratch.hpp"
 
 #include "ops/cpu/numbers.inl"
 
@@ -21,6 +22,22 @@
 
 #include "ops/cpu/adamw.inl"
 
+#include "ops/cpu/vectors.inl"
+
+#include "ops/cpu/attention/words.inl"
+
+#include "ops/cpu/attention/pack.inl"
+
+#include "ops/cpu/attention/product.inl"
+
+#include "ops/cpu/attention/tasks.inl"
+
+#include "ops/cpu/attention/forward.inl"
+
+#include "ops/cpu/attention/backward_tiles.inl"
+
+#include "ops/cpu/attention/backward.inl"
+
 namespace weightscope::cpu::WEIGHTSCOPE_ISA {
 
 #define WEIGHTSCOPE_TEXT_(x) #x
@@ -34,7 +51,9 @@ constexpr Typed<T> kTyped{residual_layer_norm<T>,
                           column_sum<T>,
                           add_to<T>,
                           cross_entropy<T>,
-                          dropout<T>};
+                          dropout<T>,
+                          attention<T>,
+                          attention_backward<T>};
 
 constexpr Kernels kTable{WEIGHTSCOPE_TEXT(WEIGHTSCOPE_ISA),
                          kTyped<float>,

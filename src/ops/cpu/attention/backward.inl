@@ -1,0 +1,171 @@
+// Causal attention, backward: which tiles, in which order, and how the parts of a head meet in dQ.
+namespace weightscope::cpu::WEIGHTSCOPE_ISA {
+
+template <class T>
+struct BackwardHead {
+  Matrix<const T> q, k, v, out, dout;
+  const float* lse;  ///< [T]
+  Matrix<T> dq, dk, dv;
+  float scale;
+};
+
+template <class T>
+float dot(const T* a, const T* b, Index n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (Index i = 0; i < n; ++i) sum += load(a + i) * load(b + i);
+  return sum;
+}
+
+/// Packs the queries from block `begin` on, with what belongs to each of them.
+template <class T>
+void pack_queries(const BackwardHead<T>& h, const Widths<T>& w, Index begin, Index blocks,
+                  const BackwardScratch<T>& s) {
+  for (Index b = 0; b < blocks; ++b) {
+    const Index first = (begin + b) * kBlock;
+    pack_rows(h.q, first, w, s.rows);
+    pack_panels(s.rows, w, s.q_panels + b * w.rows_block());
+    pack_pairs(s.rows, w, s.q_pairs + b * w.pairs_block());
+    pack_rows(h.dout, first, w, s.rows);
+    pack_panels(s.rows, w, s.dout_panels + b * w.rows_block());
+    pack_pairs(s.rows, w, s.dout_pairs + b * w.pairs_block());
+    for (Index r = 0; r < kBlock; ++r) {
+      const Index t = first + r;
+      const bool exists = t < h.q.rows;
+      s.lse_log2[b * kBlock + r] = exists ? h.lse[t] * kLog2E : 0;
+      s.delta[b * kBlock + r] =
+          exists ? dot(h.out.at + t * h.out.stride, h.dout.at + t * h.dout.stride, w.values) : 0;
+    }
+  }
+}
+
+/// `count` blocks of keys from `begin` (both of the head), which the queries `chunk` of the part see; query
+/// block 0 of the part is key block `origin` of the head.
+template <class T>
+void backward_chunk(const BackwardHead<T>& h, const Widths<T>& w, const BackwardScratch<T>& s, Index begin,
+                    Index count, Index origin, const Chunk& chunk, Prefetch<T>& next, float* dq) {
+  const Index chunk_panel = chunk.begin * kPanelsPerBlock, end_panel = chunk.end * kPanelsPerBlock;
+  for (Index u = 0; u < count; ++u) {
+    const Index diagonal = begin + u - origin, first = chunk.begin > diagonal ? chunk.begin : diagonal;
+    in_runs(first * kPanelsPerBlock, end_panel, [&]<int N>(Index p, Count<N>) {
+      score_tile<T, N>(s, w, {u, p, p - chunk_panel, p * kLanes - diagonal * kBlock}, h.scale * kLog2E, next);
+    });
+    const Index key = (begin + u) * kBlock;
+    const Index left = u * kBlock * s.kStride + (first - chunk.begin) * w.kPairsPerBlock;
+    const Index right = first * w.pairs_block(), sums = u * kBlock * w.padded;
+    const Chunk seen{first, chunk.end, chunk.first, chunk.last};
+    sum_over_queries(s.weights + left, s.dout_pairs + right, seen, w, s.dv + sums, 1.0F,
+                     h.dv.range(key, key + kBlock));
+    sum_over_queries(s.dscores + left, s.q_pairs + right, seen, w, s.dk + sums, h.scale,
+                     h.dk.range(key, key + kBlock));
+  }
+  Index panel = chunk_panel;
+  for (; panel < end_panel; ++panel) {  // near the diagonal a query sees only some of the blocks
+    const Index seen = panel / kPanelsPerBlock + origin - begin + 1;
+    if (seen >= count) break;
+    sum_over_keys<T, 1>(s, w, panel, panel - chunk_panel, seen * w.kPairsPerBlock, dq);
+  }
+  in_runs(panel, end_panel, [&]<int N>(Index p, Count<N>) {
+    sum_over_keys<T, N>(s, w, p, p - chunk_panel, count * w.kPairsPerBlock, dq);
+  });
+}
+
+/// dK and dV of the key blocks [begin, end) of one head, and what these keys give to dQᵀ.
+template <class T>
+void backward_part(const BackwardHead<T>& h, const Widths<T>& w, const BackwardScratch<T>& s, Index begin,
+                   Index end, Prefetch<T> next, float* dq) {
+  const Index blocks = (h.q.rows + kBlock - 1) / kBlock, queries = blocks - begin;
+  pack_queries(h, w, begin, queries, s);
+  __builtin_memset(dq, 0, static_cast<std::size_t>(queries * kBlock * w.padded) * sizeof(float));
+  for (Index key = begin; key < end; key += kKeyBlocks) {
+    const Index count = end - key < kKeyBlocks ? end - key : kKeyBlocks;
+    for (Index u = 0; u < count; ++u) {
+      pack_rows(h.k, (key + u) * kBlock, w, s.k_rows + u * w.rows_block());
+      pack_pairs(s.k_rows + u * w.rows_block(), w, s.k_pairs + u * w.pairs_block());
+      pack_rows(h.v, (key + u) * kBlock, w, s.v_rows + u * w.rows_block());
+    }
+    const Index start = key - begin;
+    for (Index c = start; c < queries; c += kChunkBlocks) {
+      const Index stop = c + kChunkBlocks < queries ? c + kChunkBlocks : queries;
+      backward_chunk(h, w, s, key, count, begin, {c, stop, c == start, stop == queries}, next, dq);
+    }
+  }
+}
+
+/// dq = scale · the transpose of the sum of all parts' dQᵀ, part by part.
+template <class T>
+void write_dq(const Matrix<T>& dq, const float* parts, const Split& split, const Widths<T>& w, float scale) {
+  const Index block = kBlock * w.padded;
+  for (Index b = 0; b < split.blocks; ++b)
+    for (Index panel = 0; panel < kPanelsPerBlock; ++panel)
+      for (Index d = 0; d < w.padded; d += kLanes) {
+        LaneBits square[kLanes];
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) {
+          const Index inside = (panel * w.padded + d + i) * kLanes;
+          Lanes sum = load_lanes(parts + b * block + inside);
+          for (Index p = 1; p < split.parts && split.begin(p) <= b; ++p)
+            sum += load_lanes(parts + (split.partial_blocks(p) + b - split.begin(p)) * block + inside);
+          square[i] = reinterpret_cast<LaneBits>(sum * scale);
+        }
+        transpose(square);
+        for (int i = 0; i < kLanes; ++i) {
+          const Index t = b * kBlock + panel * kLanes + i;
+          if (t >= dq.rows) break;
+          const Lanes row[1] = {reinterpret_cast<Lanes>(square[i])};
+          store_result(dq.at + t * dq.stride + d, row, w.values - d);
+        }
+      }
+}
+
+/// Prefetches what a part packs, over the steps of one like it.
+template <class T>
+Prefetch<T> prefetch_backward(const BackwardHead<T>& h, Index begin, Index end) {
+  const Index first = begin * kBlock, all = h.q.rows;
+  const Index queries = (all - first + kBlock - 1) / kBlock, seen = (end - begin) * queries / 2 + 1;
+  const Index steps = seen * kPanelsPerBlock * (kBlock / kTileRows<kTileVectors>) / kTileVectors + 1;
+  return {{h.q.range(first, all), h.dout.range(first, all), h.out.range(first, all),
+           h.k.range(first, end * kBlock), h.v.range(first, end * kBlock)},
+          5,
+          (all - first) / steps + 1};
+}
+
+/// dout [B·T, C], qkv [B·T, 3C], out [B·T, C], lse [B, H, T] → dqkv [B·T, 3C].
+template <class T>
+void attention_backward(const T* dout, const T* qkv, const T* out, const float* lse, T* dqkv,
+                        const AttentionShape& shape) {
+  const Split split(shape);
+  const Widths<T> w(shape.width);
+  const Index block = kBlock * w.padded, partial = split.partial_blocks(split.parts) * block;
+  // Parts of a head add to the same dQ: each has sums of its own, and the one that ends last adds them up.
+  Carver team;
+  if (split.parts > 1)
+    team.memory = scratch(Scratch::team, static_cast<std::size_t>(split.heads * (partial * 4 + 64)) + 64);
+  Index* finished = team.take<Index>(split.parts > 1 ? split.heads : 0);
+  float* shared = team.take<float>(split.parts > 1 ? split.heads * partial : 0);
+  for (Index i = 0; i < split.heads && split.parts > 1; ++i) finished[i] = 0;
+
+  const auto head = [&](Index i) {
+    return BackwardHead<T>{
+        head_of(qkv, shape, 3, 0, i),  head_of(qkv, shape, 3, 1, i),
+        head_of(qkv, shape, 3, 2, i),  head_of(out, shape, 1, 0, i),
+        head_of(dout, shape, 1, 0, i), lse + i * shape.tokens,
+        head_of(dqkv, shape, 3, 0, i), head_of(dqkv, shape, 3, 1, i),
+        head_of(dqkv, shape, 3, 2, i), 1.0F / __builtin_sqrtf(static_cast<float>(shape.width))};
+  };
+  // Early keys are seen by more queries: tasks in the order of parts have the heavy ones first.
+  for_tasks(split.tasks(), [&](Index task, Index next) {
+    const Index i = task % split.heads, p = task / split.heads, n = next / split.heads;
+    const auto h = head(i);
+    const auto s = carved<BackwardScratch<T>>(w, split.blocks - split.begin(p),
+                                              split.parts > 1 ? Index{0} : split.blocks);
+    float* parts = split.parts > 1 ? shared + i * partial : s.dq;
+    backward_part(h, w, s, split.begin(p), split.end(p),
+                  prefetch_backward(head(next % split.heads), split.begin(n), split.end(n)),
+                  parts + split.partial_blocks(p) * block);
+    if (split.parts == 1 || __atomic_add_fetch(&finished[i], 1, __ATOMIC_ACQ_REL) == split.parts)
+      write_dq(h.dq, parts, split, w, h.scale);
+  });
+}
+
+}  // namespace weightscope::cpu::WEIGHTSCOPE_ISA

@@ -1,0 +1,173 @@
+// The products of the backward pass (FlashAttention-2, Dao 2023, algorithm 2). They work on transposed
+// scores, [key][query], so that what belongs to a query (lse, delta) is a vector along the lanes. With P =
+// softmax weights,
+//   dV = Pᵀ·dO,  dPᵀ = V·dOᵀ,  dSᵀ = Pᵀ ∘ (dPᵀ − delta),  dK = dSᵀ·Q,  dQᵀ = Kᵀ·dSᵀ,  delta = Σ_d dO ∘ O.
+namespace weightscope::cpu::WEIGHTSCOPE_ISA {
+
+constexpr Index kChunkBlocks = 16;  ///< query blocks whose weights are kept at a time
+constexpr Index kChunkStride = kChunkBlocks * kBlock + kBlock;
+
+/// Queries are numbered from the first key of the part on: earlier ones do not see it.
+template <class T>
+struct BackwardScratch {
+  static constexpr Index kKeys = kKeyBlocks * kBlock, kPerWord = Widths<T>::kPerWord;
+  static constexpr Index kStride = kChunkStride / kPerWord;
+  static constexpr Index kPairsPanel = kKeys / kPerWord * kLanes;
+  static constexpr bool kPairs = kPerWord == 2;
+
+  BackwardScratch(Carver& c, const Widths<T>& w, Index queries, Index dq_blocks)
+      : rows(c.take<Word>(w.rows_block())),
+        k_rows(c.take<Word>(kKeyBlocks * w.rows_block())),
+        v_rows(c.take<Word>(kKeyBlocks * w.rows_block())),
+        k_pairs(c.take<Word>(kKeyBlocks * w.pairs_block())),
+        q_panels(c.take<Word>(queries * w.rows_block())),
+        dout_panels(c.take<Word>(queries * w.rows_block())),
+        q_pairs(c.take<Word>(queries * w.pairs_block())),
+        dout_pairs(c.take<Word>(queries * w.pairs_block())),
+        weights(c.take<Word>(kKeys * kStride)),
+        dscores(c.take<Word>(kKeys * kStride)),
+        dscore_pairs(c.take<Word>(kPairs ? kChunkBlocks * kPanelsPerBlock * kPairsPanel : 0)),
+        dk(c.take<float>(kKeys * w.padded)),
+        dv(c.take<float>(kKeys * w.padded)),
+        lse_log2(c.take<float>(queries * kBlock)),
+        delta(c.take<float>(queries * kBlock)),
+        dq(c.take<float>(dq_blocks * kBlock * w.padded)) {}
+
+  Word* rows;                                           ///< one block in the rows layout
+  Word *k_rows, *v_rows, *k_pairs;                      ///< kKeyBlocks blocks of keys
+  Word *q_panels, *dout_panels, *q_pairs, *dout_pairs;  ///< all queries of the part
+  Word *weights, *dscores;                              ///< Pᵀ and dSᵀ, [kKeys][kStride] of a chunk
+  Word* dscore_pairs;       ///< dSᵀ by panels of queries, [panel][kKeys/2][lane]
+  float *dk, *dv;           ///< [kKeys][padded], sums over the chunks so far
+  float *lse_log2, *delta;  ///< per query
+  float* dq;                ///< dQᵀ, [panel][padded][lane]
+};
+
+/// N panels of queries against block `key` of the keys: their weights and gradients of scores.
+struct TilePlace {
+  Index key;       ///< block among the kKeyBlocks
+  Index panel;     ///< first panel among all queries of the part
+  Index in_chunk;  ///< the same panel among those of the chunk
+  Index ahead;     ///< first query − first key: less than kBlock where the diagonal is near
+};
+
+/// exp2(score·scale_log2 − lse_log2); zero where the key lies in the query's future.
+template <class T, int M, int N>
+[[gnu::always_inline]] inline void soften_tile(Lanes (&x)[M][N], const float* lse_log2, float scale_log2,
+                                               Index ahead) {
+#pragma GCC unroll 4
+  for (int n = 0; n < N; ++n) {
+    const Lanes lse = load_lanes(lse_log2 + n * kLanes);
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) x[m][n] = exp2_of<kExpDegree<T>>(x[m][n] * scale_log2 - lse);
+  }
+  if (ahead >= kBlock) return;
+  const LaneInts lane = lane_numbers(AllLanes{});
+#pragma GCC unroll 4
+  for (int n = 0; n < N; ++n)
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m)
+      x[m][n] = lane + (static_cast<int>(ahead) + n * kLanes - m) < 0 ? Lanes{} : x[m][n];
+}
+
+template <class T, int N>
+void score_tile(const BackwardScratch<T>& s, const Widths<T>& w, const TilePlace& at, float scale_log2,
+                Prefetch<T>& next) {
+  using W = Words<T>;
+  constexpr int M = kTileRows<N>;
+  const Index values = at.panel * kLanes, stored = at.in_chunk * kLanes / W::kPerWord;
+  for (int m = 0; m < kBlock; m += M) {
+    const Index key = at.key * kBlock + m;
+    Lanes p[M][N], ds[M][N];
+    next.step();
+    clear(p);
+    multiply_add<W>(p, {s.k_rows + key * w.row, w.row, 1},
+                    {s.q_panels + at.panel * w.panel(), w.panel(), kLanes}, w.depth);
+    soften_tile<T>(p, s.lse_log2 + values, scale_log2, at.ahead - m);
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i)
+      W::template store_operand<N>(s.weights + (key + i) * s.kStride + stored, p[i]);
+    clear(ds);
+    multiply_add<W>(ds, {s.v_rows + key * w.row, w.row, 1},
+                    {s.dout_panels + at.panel * w.panel(), w.panel(), kLanes}, w.depth);
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) {
+#pragma GCC unroll 4
+      for (int n = 0; n < N; ++n) ds[i][n] = p[i][n] * (ds[i][n] - load_lanes(s.delta + values + n * kLanes));
+      W::template store_operand<N>(s.dscores + (key + i) * s.kStride + stored, ds[i]);
+    }
+    if constexpr (BackwardScratch<T>::kPairs)
+#pragma GCC unroll 4
+      for (int n = 0; n < N; ++n)
+#pragma GCC unroll 8
+        for (int i = 0; i < M; i += 2)
+          W::store_pair(s.dscore_pairs + (at.in_chunk + n) * s.kPairsPanel + (key + i) / 2 * kLanes, ds[i][n],
+                        ds[i + 1][n]);
+  }
+}
+
+/// Query blocks [begin, end) of a part.
+struct Chunk {
+  Index begin, end;
+  bool first, last;
+};
+
+/// One block of rows of dK or dV: partial += left · right, over the queries of a chunk; after the last one
+/// out = partial · scale.
+template <class T>
+void sum_over_queries(const Word* left, const Word* right, const Chunk& c, const Widths<T>& w, float* partial,
+                      float scale, const Matrix<T>& out) {
+  constexpr Index kStride = BackwardScratch<T>::kStride;
+  in_runs(0, w.padded / kLanes, [&]<int N>(Index v, Count<N>) {
+    constexpr int M = kTileRows<N>;
+    for (int m = 0; m < kBlock; m += M) {
+      Lanes sums[M][N];
+      float* at = partial + m * w.padded + v * kLanes;
+      clear(sums);
+      if (!c.first)
+#pragma GCC unroll 16
+        for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+          for (int n = 0; n < N; ++n) sums[i][n] = load_lanes(at + i * w.padded + n * kLanes);
+      multiply_add<Words<T>>(sums, {left + m * kStride, kStride, 1}, {right + v * kLanes, kLanes, w.padded},
+                             (c.end - c.begin) * w.kPairsPerBlock);
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i) {
+        if (c.last) {
+          if (m + i >= out.rows) break;
+#pragma GCC unroll 4
+          for (int n = 0; n < N; ++n) sums[i][n] *= scale;
+          store_result(out.at + (m + i) * out.stride + v * kLanes, sums[i], w.values - v * kLanes);
+        } else {
+#pragma GCC unroll 4
+          for (int n = 0; n < N; ++n) store_lanes(at + i * w.padded + n * kLanes, sums[i][n]);
+        }
+      }
+    }
+  });
+}
+
+/// dQᵀ of N panels of queries += Kᵀ·dSᵀ, over the first `pairs` words of keys.
+template <class T, int N>
+void sum_over_keys(const BackwardScratch<T>& s, const Widths<T>& w, Index panel, Index in_chunk, Index pairs,
+                   float* dq) {
+  constexpr int M = kTileRows<N> < kLanes ? kTileRows<N> : kLanes;
+  const Operand ds = BackwardScratch<T>::kPairs
+                         ? Operand{s.dscore_pairs + in_chunk * s.kPairsPanel, s.kPairsPanel, kLanes}
+                         : Operand{s.dscores + in_chunk * kLanes, kLanes, s.kStride};
+  for (Index d = 0; d < w.padded; d += M) {
+    float* at = dq + (panel * w.padded + d) * kLanes;
+    Lanes sums[M][N];
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+      for (int n = 0; n < N; ++n) sums[m][n] = load_lanes(at + (n * w.padded + m) * kLanes);
+    multiply_add<Words<T>>(sums, {s.k_pairs + d, 1, w.padded}, ds, pairs);
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+      for (int n = 0; n < N; ++n) store_lanes(at + (n * w.padded + m) * kLanes, sums[m][n]);
+  }
+}
+
+}  // namespace weightscope::cpu::WEIGHTSCOPE_ISA

@@ -1,0 +1,165 @@
+// Causal attention, forward: for each block of queries all scores of the past, a softmax over whole rows,
+// then the sum over values with the sums in registers. Scores stay in cache and never reach memory
+// (FlashAttention, Dao et al. 2022); tiles above the diagonal are never computed.
+namespace weightscope::cpu::WEIGHTSCOPE_ISA {
+
+constexpr float kLog2E = 1.44269504088896341F, kLn2 = 0.693147180559945309F;
+
+template <class T>
+struct ForwardScratch {
+  ForwardScratch(Carver& c, const Widths<T>& w, Index blocks)
+      : stride(kBlock * blocks + kBlock),  // the spare block keeps rows from being 4 KiB apart
+        rows(c.take<Word>(w.rows_block())),
+        k_panels(c.take<Word>(blocks * w.rows_block())),
+        v_pairs(c.take<Word>(blocks * w.pairs_block())),
+        scores(c.take<float>(kBlock * stride)),
+        weights(c.take<Word>(kBlock * weights_stride())) {}
+  Index weights_stride() const { return stride / Widths<T>::kPerWord; }
+  Index stride;    ///< floats from one query's scores to the next one's
+  Word* rows;      ///< one block in the rows layout
+  Word* k_panels;  ///< all keys
+  Word* v_pairs;   ///< all values
+  float* scores;   ///< [kBlock][stride]
+  Word* weights;   ///< [kBlock][stride] values: exp(score − largest of the row), rounded to words
+};
+
+/// Scores, not yet scaled, of the block of queries in s.rows with the keys of `panels` panels.
+template <class T>
+void score_block(const ForwardScratch<T>& s, const Widths<T>& w, Index panels, Prefetch<T>& next) {
+  in_runs(0, panels, [&]<int N>(Index p, Count<N>) {
+    constexpr int M = kTileRows<N>;
+    next.step();
+    for (int m = 0; m < kBlock; m += M) {
+      Lanes sums[M][N];
+      clear(sums);
+      multiply_add<Words<T>>(sums, {s.rows + m * w.row, w.row, 1},
+                             {s.k_panels + p * w.panel(), w.panel(), kLanes}, w.depth);
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; ++n) store_lanes(s.scores + (m + i) * s.stride + (p + n) * kLanes, sums[i][n]);
+    }
+  });
+}
+
+/// Hides the future from row r of a block: its last kPanelsPerBlock panels hold the diagonal.
+inline void mask_row(float* diagonal, int r) {
+  const LaneInts lane = lane_numbers(AllLanes{});
+  for (int p = 0; p < kPanelsPerBlock; ++p) {
+    const Lanes x = load_lanes(diagonal + p * kLanes);
+    store_lanes(diagonal + p * kLanes, lane + p * kLanes > r ? every_lane(-__builtin_inff()) : x);
+  }
+}
+
+struct RowSum {
+  float total, lse;  ///< Σ exp(score − largest); log Σ exp(score)
+};
+
+/// A row's scores become its unnormalized weights. scale_log2 turns scores into exponents of 2.
+template <class T>
+RowSum soften_row(const float* scores, Word* weights, Index panels, float scale_log2) {
+  Lanes most = load_lanes(scores);
+  for (Index p = 1; p < panels; ++p) most = larger(load_lanes(scores + p * kLanes), most);
+  const float top = largest_of(most) * scale_log2;
+  Lanes sum{};
+  const auto soften = [&]<int N>(Index p, Count<N>) {
+    Lanes e[N];
+#pragma GCC unroll 2
+    for (int n = 0; n < N; ++n) {
+      e[n] = exp2_of<kExpDegree<T>>(load_lanes(scores + (p + n) * kLanes) * scale_log2 - top);
+      sum += e[n];
+    }
+    Words<T>::template store_operand<N>(weights + p * kLanes / Widths<T>::kPerWord, e);
+  };
+  Index p = 0;
+  for (; p + 2 <= panels; p += 2) soften(p, Count<2>{});
+  if (p < panels) soften(p, Count<1>{});
+  const float total = sum_of(sum);
+  return {total, top * kLn2 + __builtin_logf(total)};
+}
+
+/// out rows = weights · v / total, for the rows of the block that exist.
+template <class T>
+void weigh_values(const ForwardScratch<T>& s, const Widths<T>& w, Index blocks, const RowSum* sums,
+                  const Matrix<T>& out) {
+  in_runs(0, w.padded / kLanes, [&]<int N>(Index v, Count<N>) {
+    constexpr int M = kTileRows<N>;
+    for (int m = 0; m < kBlock; m += M) {
+      Lanes o[M][N];
+      clear(o);
+      multiply_add<Words<T>>(o, {s.weights + m * s.weights_stride(), s.weights_stride(), 1},
+                             {s.v_pairs + v * kLanes, kLanes, w.padded}, blocks * w.kPairsPerBlock);
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i) {
+        if (m + i >= out.rows) break;
+        const float inverse = 1.0F / sums[m + i].total;
+#pragma GCC unroll 4
+        for (int n = 0; n < N; ++n) o[i][n] *= inverse;
+        store_result(out.at + (m + i) * out.stride + v * kLanes, o[i], w.values - v * kLanes);
+      }
+    }
+  });
+}
+
+template <class T>
+struct ForwardHead {
+  Matrix<const T> q, k, v;
+  Matrix<T> out;
+  float* lse;  ///< [T]
+};
+
+/// Query blocks [begin, end) of one head.
+template <class T>
+void forward_part(const ForwardHead<T>& h, Index begin, Index end, Prefetch<T> next) {
+  const Widths<T> w(h.q.width);
+  const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(h.q.width));
+  const auto s = carved<ForwardScratch<T>>(w, end);
+  for (Index b = 0; b < end; ++b) {
+    pack_rows(h.k, b * kBlock, w, s.rows);
+    pack_panels(s.rows, w, s.k_panels + b * w.rows_block());
+    pack_rows(h.v, b * kBlock, w, s.rows);
+    pack_pairs(s.rows, w, s.v_pairs + b * w.pairs_block());
+  }
+  for (Index b = begin; b < end; ++b) {
+    const Index first = b * kBlock, panels = (b + 1) * kPanelsPerBlock;
+    const auto out = h.out.range(first, first + kBlock);
+    pack_rows(h.q, first, w, s.rows);
+    score_block(s, w, panels, next);
+    RowSum sums[kBlock];
+    for (int r = 0; r < kBlock; ++r) {
+      float* row = s.scores + r * s.stride;
+      mask_row(row + first, r);
+      sums[r] = soften_row<T>(row, s.weights + r * s.weights_stride(), panels, scale * kLog2E);
+      if (r < out.rows) h.lse[first + r] = sums[r].lse;
+    }
+    weigh_values(s, w, b + 1, sums, out);
+  }
+}
+
+/// Prefetches what a part packs, over the steps of one like it.
+template <class T>
+Prefetch<T> prefetch_forward(const ForwardHead<T>& h, Index begin, Index end) {
+  const Index last = end * kBlock;
+  Index steps = 0;
+  for (Index b = begin; b < end; ++b) steps += ((b + 1) * kPanelsPerBlock + kTileVectors - 1) / kTileVectors;
+  return {{h.k.range(0, last), h.v.range(0, last), h.q.range(begin * kBlock, last)}, 3, last / steps + 1};
+}
+
+/// qkv [B·T, 3C] → out [B·T, C], lse [B, H, T].
+template <class T>
+void attention(const T* qkv, T* out, float* lse, const AttentionShape& shape) {
+  const Split split(shape);
+  const auto head = [&](Index i) {
+    return ForwardHead<T>{head_of(qkv, shape, 3, 0, i), head_of(qkv, shape, 3, 1, i),
+                          head_of(qkv, shape, 3, 2, i), head_of(out, shape, 1, 0, i), lse + i * shape.tokens};
+  };
+  // Late queries see more keys: the heavy parts first.
+  const auto part_of = [&](Index task) { return split.parts - 1 - task / split.heads; };
+  for_tasks(split.tasks(), [&](Index task, Index next) {
+    const Index p = part_of(task), n = part_of(next);
+    forward_part(head(task % split.heads), split.begin(p), split.end(p),
+                 prefetch_forward(head(next % split.heads), split.begin(n), split.end(n)));
+  });
+}
+
+}  // namespace weightscope::cpu::WEIGHTSCOPE_ISA
