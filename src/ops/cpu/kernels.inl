@@ -26,9 +26,9 @@
 
 #include "ops/cpu/attention/words.inl"
 
-#include "ops/cpu/attention/pack.inl"
-
 #include "ops/cpu/attention/product.inl"
+
+#include "ops/cpu/attention/pack.inl"
 
 #include "ops/cpu/attention/tasks.inl"
 

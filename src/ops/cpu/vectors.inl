@@ -31,7 +31,7 @@ template <class To, class V>
   store_as(p, __builtin_convertvector((x == x ? rounded : u | 0x400000U) >> 16, LaneHalves));
 }
 
-[[gnu::always_inline]] inline Lanes every_lane(float x) { return Lanes{} + x; }
+[[gnu::always_inline]] inline Lanes every_lane(float x) { return x - Lanes{}; }
 [[gnu::always_inline]] inline Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
 
 /// Compile-time list of the lane numbers, for shuffles.

@@ -24,10 +24,10 @@ void pack_queries(const BackwardHead<T>& h, const Widths<T>& w, Index begin, Ind
   for (Index b = 0; b < blocks; ++b) {
     const Index first = (begin + b) * kBlock;
     pack_rows(h.q, first, w, s.rows);
-    pack_panels(s.rows, w, s.q_panels + b * w.rows_block());
+    pack_panels(s.rows, w, s.q_panels + b * w.block());
     pack_pairs(s.rows, w, s.q_pairs + b * w.pairs_block());
     pack_rows(h.dout, first, w, s.rows);
-    pack_panels(s.rows, w, s.dout_panels + b * w.rows_block());
+    pack_panels(s.rows, w, s.dout_panels + b * w.block());
     pack_pairs(s.rows, w, s.dout_pairs + b * w.pairs_block());
     for (Index r = 0; r < kBlock; ++r) {
       const Index t = first + r;
@@ -80,9 +80,11 @@ void backward_part(const BackwardHead<T>& h, const Widths<T>& w, const BackwardS
   for (Index key = begin; key < end; key += kKeyBlocks) {
     const Index count = end - key < kKeyBlocks ? end - key : kKeyBlocks;
     for (Index u = 0; u < count; ++u) {
-      pack_rows(h.k, (key + u) * kBlock, w, s.k_rows + u * w.rows_block());
-      pack_pairs(s.k_rows + u * w.rows_block(), w, s.k_pairs + u * w.pairs_block());
-      pack_rows(h.v, (key + u) * kBlock, w, s.v_rows + u * w.rows_block());
+      pack_rows(h.k, (key + u) * kBlock, w, s.rows);
+      pack_panels(s.rows, w, s.k_panels + u * w.block());
+      pack_pairs(s.rows, w, s.k_pairs + u * w.pairs_block());
+      pack_rows(h.v, (key + u) * kBlock, w, s.rows);
+      pack_panels(s.rows, w, s.v_panels + u * w.block());
     }
     const Index start = key - begin;
     for (Index c = start; c < queries; c += kChunkBlocks) {

@@ -4,8 +4,7 @@
 //   dV = Pᵀ·dO,  dPᵀ = V·dOᵀ,  dSᵀ = Pᵀ ∘ (dPᵀ − delta),  dK = dSᵀ·Q,  dQᵀ = Kᵀ·dSᵀ,  delta = Σ_d dO ∘ O.
 namespace weightscope::cpu::WEIGHTSCOPE_ISA {
 
-constexpr Index kChunkBlocks = 16;  ///< query blocks whose weights are kept at a time
-constexpr Index kChunkStride = kChunkBlocks * kBlock + kBlock;
+constexpr Index kChunkBlocks = kChunkKeys / kBlock;  ///< query blocks whose weights are kept at a time
 
 /// Queries are numbered from the first key of the part on: earlier ones do not see it.
 template <class T>
@@ -16,12 +15,12 @@ struct BackwardScratch {
   static constexpr bool kPairs = kPerWord == 2;
 
   BackwardScratch(Carver& c, const Widths<T>& w, Index queries, Index dq_blocks)
-      : rows(c.take<Word>(w.rows_block())),
-        k_rows(c.take<Word>(kKeyBlocks * w.rows_block())),
-        v_rows(c.take<Word>(kKeyBlocks * w.rows_block())),
+      : rows(c.take<Word>(w.block())),
+        k_panels(c.take<Word>(kKeyBlocks * w.block())),
+        v_panels(c.take<Word>(kKeyBlocks * w.block())),
         k_pairs(c.take<Word>(kKeyBlocks * w.pairs_block())),
-        q_panels(c.take<Word>(queries * w.rows_block())),
-        dout_panels(c.take<Word>(queries * w.rows_block())),
+        q_panels(c.take<Word>(queries * w.block())),
+        dout_panels(c.take<Word>(queries * w.block())),
         q_pairs(c.take<Word>(queries * w.pairs_block())),
         dout_pairs(c.take<Word>(queries * w.pairs_block())),
         weights(c.take<Word>(kKeys * kStride)),
@@ -34,7 +33,7 @@ struct BackwardScratch {
         dq(c.take<float>(dq_blocks * kBlock * w.padded)) {}
 
   Word* rows;                                           ///< one block in the rows layout
-  Word *k_rows, *v_rows, *k_pairs;                      ///< kKeyBlocks blocks of keys
+  Word *k_panels, *v_panels, *k_pairs;                  ///< kKeyBlocks blocks of keys
   Word *q_panels, *dout_panels, *q_pairs, *dout_pairs;  ///< all queries of the part
   Word *weights, *dscores;                              ///< Pᵀ and dSᵀ, [kKeys][kStride] of a chunk
   Word* dscore_pairs;       ///< dSᵀ by panels of queries, [panel][kKeys/2][lane]
@@ -64,7 +63,7 @@ template <class T, int M, int N>
   if (ahead >= kBlock) return;
   const LaneInts lane = lane_numbers(AllLanes{});
 #pragma GCC unroll 4
-  for (int n = 0; n < N; ++n)
+  for (int n = 0; n < N && n < kPanelsPerBlock; ++n)
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m)
       x[m][n] = lane + (static_cast<int>(ahead) + n * kLanes - m) < 0 ? Lanes{} : x[m][n];
@@ -81,15 +80,15 @@ void score_tile(const BackwardScratch<T>& s, const Widths<T>& w, const TilePlace
     Lanes p[M][N], ds[M][N];
     next.step();
     clear(p);
-    multiply_add<W>(p, {s.k_rows + key * w.row, w.row, 1},
-                    {s.q_panels + at.panel * w.panel(), w.panel(), kLanes}, w.depth);
+    multiply_add<W>(p, w.column(s.k_panels, key), {s.q_panels + at.panel * w.panel(), w.panel(), kLanes},
+                    w.depth);
     soften_tile<T>(p, s.lse_log2 + values, scale_log2, at.ahead - m);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
       W::template store_operand<N>(s.weights + (key + i) * s.kStride + stored, p[i]);
     clear(ds);
-    multiply_add<W>(ds, {s.v_rows + key * w.row, w.row, 1},
-                    {s.dout_panels + at.panel * w.panel(), w.panel(), kLanes}, w.depth);
+    multiply_add<W>(ds, w.column(s.v_panels, key), {s.dout_panels + at.panel * w.panel(), w.panel(), kLanes},
+                    w.depth);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 4
@@ -151,7 +150,7 @@ void sum_over_queries(const Word* left, const Word* right, const Chunk& c, const
 template <class T, int N>
 void sum_over_keys(const BackwardScratch<T>& s, const Widths<T>& w, Index panel, Index in_chunk, Index pairs,
                    float* dq) {
-  constexpr int M = kTileRows<N> < kLanes ? kTileRows<N> : kLanes;
+  constexpr int M = kTileRows<N>;
   const Operand ds = BackwardScratch<T>::kPairs
                          ? Operand{s.dscore_pairs + in_chunk * s.kPairsPanel, s.kPairsPanel, kLanes}
                          : Operand{s.dscores + in_chunk * kLanes, kLanes, s.kStride};

@@ -5,25 +5,39 @@ namespace weightscope::cpu::WEIGHTSCOPE_ISA {
 
 constexpr float kLog2E = 1.44269504088896341F, kLn2 = 0.693147180559945309F;
 
+constexpr Index kChunkKeys = 256;  ///< keys whose scores lie in one piece
+constexpr Index kChunkStride =
+    kChunkKeys + kBlock;  ///< of a row; the spare block keeps rows off each other's sets
+
+/// The scores of a block of queries are cut into chunks of keys: [chunk][kBlock][kChunkStride], so that the
+/// distance of two rows is a constant.
 template <class T>
 struct ForwardScratch {
+  static constexpr Index kWeightStride = kChunkStride / Widths<T>::kPerWord;
   ForwardScratch(Carver& c, const Widths<T>& w, Index blocks)
-      : stride(kBlock * blocks + kBlock),  // the spare block keeps rows from being 4 KiB apart
-        rows(c.take<Word>(w.rows_block())),
-        k_panels(c.take<Word>(blocks * w.rows_block())),
+      : rows(c.take<Word>(w.block())),
+        q_panels(c.take<Word>(w.block())),
+        k_panels(c.take<Word>(blocks * w.block())),
         v_pairs(c.take<Word>(blocks * w.pairs_block())),
-        scores(c.take<float>(kBlock * stride)),
-        weights(c.take<Word>(kBlock * weights_stride())) {}
-  Index weights_stride() const { return stride / Widths<T>::kPerWord; }
-  Index stride;    ///< floats from one query's scores to the next one's
+        scores(c.take<float>(chunks(blocks) * kBlock * kChunkStride)),
+        weights(c.take<Word>(chunks(blocks) * kBlock * kWeightStride)) {}
+  static Index chunks(Index blocks) { return (blocks * kBlock + kChunkKeys - 1) / kChunkKeys; }
+  float* score(Index row, Index key) const {
+    return scores + (key / kChunkKeys * kBlock + row) * kChunkStride + key % kChunkKeys;
+  }
+  Word* weight(Index row, Index key) const {
+    return weights + (key / kChunkKeys * kBlock + row) * kWeightStride +
+           key % kChunkKeys / Widths<T>::kPerWord;
+  }
   Word* rows;      ///< one block in the rows layout
+  Word* q_panels;  ///< one block of queries
   Word* k_panels;  ///< all keys
   Word* v_pairs;   ///< all values
-  float* scores;   ///< [kBlock][stride]
-  Word* weights;   ///< [kBlock][stride] values: exp(score − largest of the row), rounded to words
+  float* scores;
+  Word* weights;  ///< exp(score − largest of the row), rounded to words
 };
 
-/// Scores, not yet scaled, of the block of queries in s.rows with the keys of `panels` panels.
+/// Scores, not yet scaled, of a block of queries with the keys of `panels` panels.
 template <class T>
 void score_block(const ForwardScratch<T>& s, const Widths<T>& w, Index panels, Prefetch<T>& next) {
   in_runs(0, panels, [&]<int N>(Index p, Count<N>) {
@@ -32,12 +46,13 @@ void score_block(const ForwardScratch<T>& s, const Widths<T>& w, Index panels, P
     for (int m = 0; m < kBlock; m += M) {
       Lanes sums[M][N];
       clear(sums);
-      multiply_add<Words<T>>(sums, {s.rows + m * w.row, w.row, 1},
-                             {s.k_panels + p * w.panel(), w.panel(), kLanes}, w.depth);
+      multiply_add<Words<T>>(sums, w.column(s.q_panels, m), {s.k_panels + p * w.panel(), w.panel(), kLanes},
+                             w.depth);
+      float* to = s.score(m, p * kLanes);
 #pragma GCC unroll 16
       for (int i = 0; i < M; ++i)
 #pragma GCC unroll 4
-        for (int n = 0; n < N; ++n) store_lanes(s.scores + (m + i) * s.stride + (p + n) * kLanes, sums[i][n]);
+        for (int n = 0; n < N; ++n) store_lanes(to + i * kChunkStride + n * kLanes, sums[i][n]);
     }
   });
 }
@@ -57,38 +72,52 @@ struct RowSum {
 
 /// A row's scores become its unnormalized weights. scale_log2 turns scores into exponents of 2.
 template <class T>
-RowSum soften_row(const float* scores, Word* weights, Index panels, float scale_log2) {
-  Lanes most = load_lanes(scores);
-  for (Index p = 1; p < panels; ++p) most = larger(load_lanes(scores + p * kLanes), most);
+RowSum soften_row(const ForwardScratch<T>& s, Index row, Index keys, float scale_log2) {
+  Lanes most = every_lane(-__builtin_inff());
+  for (Index first = 0; first < keys; first += kChunkKeys) {
+    const float* scores = s.score(row, first);
+    const Index count = keys - first < kChunkKeys ? keys - first : kChunkKeys;
+    for (Index k = 0; k < count; k += kLanes) most = larger(load_lanes(scores + k), most);
+  }
   const float top = largest_of(most) * scale_log2;
   Lanes sum{};
-  const auto soften = [&]<int N>(Index p, Count<N>) {
-    Lanes e[N];
+  for (Index first = 0; first < keys; first += kChunkKeys) {
+    const float* scores = s.score(row, first);
+    Word* weights = s.weight(row, first);
+    const Index count = keys - first < kChunkKeys ? keys - first : kChunkKeys;
+    const auto soften = [&]<int N>(Index k, Count<N>) {
+      Lanes e[N];
 #pragma GCC unroll 2
-    for (int n = 0; n < N; ++n) {
-      e[n] = exp2_of<kExpDegree<T>>(load_lanes(scores + (p + n) * kLanes) * scale_log2 - top);
-      sum += e[n];
-    }
-    Words<T>::template store_operand<N>(weights + p * kLanes / Widths<T>::kPerWord, e);
-  };
-  Index p = 0;
-  for (; p + 2 <= panels; p += 2) soften(p, Count<2>{});
-  if (p < panels) soften(p, Count<1>{});
+      for (int n = 0; n < N; ++n) {
+        e[n] = exp2_of<kExpDegree<T>>(load_lanes(scores + k + n * kLanes) * scale_log2 - top);
+        sum += e[n];
+      }
+      Words<T>::template store_operand<N>(weights + k / Widths<T>::kPerWord, e);
+    };
+    Index k = 0;
+    for (; k + 2 * kLanes <= count; k += 2 * kLanes) soften(k, Count<2>{});
+    if (k < count) soften(k, Count<1>{});
+  }
   const float total = sum_of(sum);
   return {total, top * kLn2 + __builtin_logf(total)};
 }
 
-/// out rows = weights · v / total, for the rows of the block that exist.
+/// out = weights · v / total over the first `keys` keys, for the rows of the block that exist.
 template <class T>
-void weigh_values(const ForwardScratch<T>& s, const Widths<T>& w, Index blocks, const RowSum* sums,
+void weigh_values(const ForwardScratch<T>& s, const Widths<T>& w, Index keys, const RowSum* sums,
                   const Matrix<T>& out) {
+  constexpr Index kStride = ForwardScratch<T>::kWeightStride, kPerWord = Widths<T>::kPerWord;
   in_runs(0, w.padded / kLanes, [&]<int N>(Index v, Count<N>) {
     constexpr int M = kTileRows<N>;
     for (int m = 0; m < kBlock; m += M) {
       Lanes o[M][N];
       clear(o);
-      multiply_add<Words<T>>(o, {s.weights + m * s.weights_stride(), s.weights_stride(), 1},
-                             {s.v_pairs + v * kLanes, kLanes, w.padded}, blocks * w.kPairsPerBlock);
+      for (Index first = 0; first < keys; first += kChunkKeys) {
+        const Index count = keys - first < kChunkKeys ? keys - first : kChunkKeys;
+        multiply_add<Words<T>>(o, {s.weight(m, first), kStride, 1},
+                               {s.v_pairs + first / kPerWord * w.padded + v * kLanes, kLanes, w.padded},
+                               count / kPerWord);
+      }
 #pragma GCC unroll 16
       for (int i = 0; i < M; ++i) {
         if (m + i >= out.rows) break;
@@ -116,7 +145,7 @@ void forward_part(const ForwardHead<T>& h, Index begin, Index end, Prefetch<T> n
   const auto s = carved<ForwardScratch<T>>(w, end);
   for (Index b = 0; b < end; ++b) {
     pack_rows(h.k, b * kBlock, w, s.rows);
-    pack_panels(s.rows, w, s.k_panels + b * w.rows_block());
+    pack_panels(s.rows, w, s.k_panels + b * w.block());
     pack_rows(h.v, b * kBlock, w, s.rows);
     pack_pairs(s.rows, w, s.v_pairs + b * w.pairs_block());
   }
@@ -124,15 +153,15 @@ void forward_part(const ForwardHead<T>& h, Index begin, Index end, Prefetch<T> n
     const Index first = b * kBlock, panels = (b + 1) * kPanelsPerBlock;
     const auto out = h.out.range(first, first + kBlock);
     pack_rows(h.q, first, w, s.rows);
+    pack_panels(s.rows, w, s.q_panels);
     score_block(s, w, panels, next);
     RowSum sums[kBlock];
     for (int r = 0; r < kBlock; ++r) {
-      float* row = s.scores + r * s.stride;
-      mask_row(row + first, r);
-      sums[r] = soften_row<T>(row, s.weights + r * s.weights_stride(), panels, scale * kLog2E);
+      mask_row(s.score(r, first), r);
+      sums[r] = soften_row(s, r, first + kBlock, scale * kLog2E);
       if (r < out.rows) h.lse[first + r] = sums[r].lse;
     }
-    weigh_values(s, w, b + 1, sums, out);
+    weigh_values(s, w, first + kBlock, sums, out);
   }
 }
 

@@ -1,8 +1,8 @@
 // Layouts of q, k, v and dO in scratch memory. All rows come in blocks of kBlock (zeros behind the last one)
 // and are padded with zeros to whole vectors, so the products never test for an end. With w = values per
 // word:
-//   rows    [t][D/w]            as in memory: the first operand of sums over D, word by word
-//   panels  [t/lanes][D/w][t]   transposed, kLanes rows side by side: the second operand of sums over D
+//   rows    [t][D/w]            as in memory
+//   panels  [t/lanes][D/w][t]   transposed, kLanes rows side by side: either operand of sums over D
 //   pairs   [t/w][D]            w neighbouring rows in one word: either operand of sums over t
 namespace weightscope::cpu::WEIGHTSCOPE_ISA {
 
@@ -34,8 +34,12 @@ struct Widths {
   Index depth;   ///< words of a row that hold values: the steps of a sum over D
   Index row;     ///< depth in whole vectors: one row of the rows layout
   Index padded;  ///< D in whole vectors: one row of the pairs layout and of results
-  Index rows_block() const { return kBlock * row; }
+  Index block() const { return kBlock * row; }  ///< in the rows or the panels layout
   Index panel() const { return kLanes * row; }
+  /// Rows from t on, which do not leave their panel, as the first operand of a sum over D.
+  Operand column(const Word* panels, Index t) const {
+    return {panels + t / kLanes * panel() + t % kLanes, 1, kLanes};
+  }
   Index pairs_block() const { return kPairsPerBlock * padded; }
 };
 

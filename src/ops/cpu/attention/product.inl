@@ -13,11 +13,11 @@ struct Count {
   static constexpr int kValue = N;
 };
 
-/// Rows of a tile that is N vectors wide: as many as the registers hold sums.
+/// Rows of a tile that is N vectors wide: as many as the registers hold sums, within one panel.
 template <int N>
-constexpr int kTileRows = N == 1   ? Registers::kSums
-                          : N == 2 ? Registers::kSums / 2
-                                   : Registers::kSums / 4;
+constexpr int kTileRows = N > 2                           ? Registers::kSums / 4
+                          : Registers::kSums / N < kLanes ? Registers::kSums / N
+                                                          : kLanes;
 constexpr int kTileVectors = Registers::kTileVectors;
 
 template <int M, int N>
@@ -44,17 +44,16 @@ template <class W, int M, int N>
   }
 }
 
-/// Calls f(first, Count<N>) for runs of N vectors that cover [begin, end): a short run first where one is
-/// needed, then runs of kTileVectors.
+/// Calls f(first, Count<N>) for runs of N vectors that cover [begin, end): runs of kTileVectors, then a
+/// shorter one where some are left.
 template <class F>
 [[gnu::always_inline]] inline void in_runs(Index begin, Index end, F f) {
-  const Index odd = (end - begin) % kTileVectors;
-  if (odd == 1) f(begin, Count<1>{});
+  for (; begin + kTileVectors <= end; begin += kTileVectors) f(begin, Count<kTileVectors>{});
   if constexpr (kTileVectors == 4) {
-    if (odd == 2) f(begin, Count<2>{});
-    if (odd == 3) f(begin, Count<3>{});
+    if (end - begin == 3) f(begin, Count<3>{});
+    if (end - begin == 2) f(begin, Count<2>{});
   }
-  for (begin += odd; begin < end; begin += kTileVectors) f(begin, Count<kTileVectors>{});
+  if (end - begin == 1) f(begin, Count<1>{});
 }
 
 /// The first `count` of N vectors' values to memory that ends there.

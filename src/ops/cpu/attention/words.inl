@@ -14,7 +14,8 @@ struct FloatWords {
 
   [[gnu::always_inline]] static Vector load(const Word* p) { return load_as<Lanes>(p); }
   [[gnu::always_inline]] static Vector every_lane_of(const Word* p) {
-    return every_lane(__builtin_bit_cast(float, *p));
+    return every_lane(
+        load_as<float>(p));  // as a float: an integer would take the way through a general register
   }
   [[gnu::always_inline]] static Lanes multiply_add(Lanes sum, Vector a, Vector b) { return a * b + sum; }
 
