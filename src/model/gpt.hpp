@@ -21,7 +21,7 @@ struct MicroBatch {
 
 /// GPT-2 (Radford et al. 2019): learned positions, pre-LayerNorm blocks, fused c_attn, GELU, tied or untied
 /// head. Forward and backward are written by hand over preallocated buffers: no autograd, nothing allocated
-/// in the steady state besides what LibTorch's attention needs.
+/// in the steady state.
 ///
 /// A training micro-batch is: forward, backward_head, backward_block(L−1 … 0), backward_embedding. After each
 /// of the backward calls, the gradients of all parameters up to final_offset(…) of the flat buffer are final.

@@ -49,9 +49,7 @@ int tree_buffers(const RunConfig& c, int world) {
 std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
   const auto types = types_of(c.train.precision);
   const auto table = parameter_table(c.model);
-  const std::int64_t n = flat_size(table, world), rows = c.train.micro_batch * c.model.block,
-                     C = c.model.width;
-  const std::int64_t element = static_cast<std::int64_t>(c10::elementSize(types.work));
+  const std::int64_t n = flat_size(table, world), rows = c.train.micro_batch * c.model.block;
   std::int64_t head = 0;
   const std::int64_t activations = activation_bytes(c.model, types, rows, c.train.recompute, head);
   // As if all ranks were on one node: then each also maps its part of the other ranks' gradients.
@@ -66,7 +64,7 @@ std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
       {"partial gradients of the fixed summation tree", 4 * n * tree_buffers(c, world)},
       {"activations", activations},
       {"logits", head},
-      {"attention workspace", 4 * rows * C * element},
+      {"attention workspace", 8 * 4 * std::int64_t{c.model.block} * (c.model.width / c.model.heads)},
       {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block},
       {"initial weights, mapped for displacement", c.monitor.displacement ? 4 * n / world : 0},
       {"snapshots", 2 * snapshot_bytes(c)},

@@ -26,10 +26,8 @@ std::int64_t peak_resident_bytes() { return status_bytes("VmHWM:"); }
 
 void warm_up(Types types) {
   const auto x = at::ones({64, 64}, at::TensorOptions().dtype(types.work));
-  const auto qkv = at::ones({1, 1, 16, 16}, x.options());
   at::mm(x, x);
   at::addmm(x, x, x);
-  at::_scaled_dot_product_flash_attention_for_cpu(qkv, qkv, qkv, 0.0, true);
 }
 
 }  // namespace weightscope
