@@ -50,24 +50,6 @@ template <int... L>
   return LaneInts{L...};
 }
 
-/// Lane l of the result is lane l ^ Distance of x.
-template <int Distance, int... L>
-[[gnu::always_inline]] inline Lanes crossed(Lanes x, LaneList<L...>) {
-  return __builtin_shufflevector(x, x, (L ^ Distance)...);
-}
-template <int Distance = kLanes / 2>
-[[gnu::always_inline]] inline float sum_of(Lanes x) {
-  x = x + crossed<Distance>(x, AllLanes{});
-  if constexpr (Distance > 1) return sum_of<Distance / 2>(x);
-  return x[0];
-}
-template <int Distance = kLanes / 2>
-[[gnu::always_inline]] inline float largest_of(Lanes x) {
-  x = larger(x, crossed<Distance>(x, AllLanes{}));
-  if constexpr (Distance > 1) return largest_of<Distance / 2>(x);
-  return x[0];
-}
-
 /// Swaps the off-diagonal Distance × Distance blocks of the matrix whose rows Distance apart are a and b.
 template <int Distance, int... L>
 [[gnu::always_inline]] inline void swap_blocks(LaneBits& a, LaneBits& b, LaneList<L...>) {
@@ -82,6 +64,23 @@ template <int Distance = kLanes / 2>
   for (int i = 0; i < kLanes; ++i)
     if ((i & Distance) == 0) swap_blocks<Distance>(rows[i], rows[i + Distance], AllLanes{});
   if constexpr (Distance > 1) transpose<Distance / 2>(rows);
+}
+
+/// Lane i of the result is the combination of all lanes of rows[i]: half of the vectors remain after each
+/// round.
+template <int Distance = kLanes / 2, class Combine>
+[[gnu::always_inline]] inline Lanes across(Lanes (&rows)[2 * Distance], Combine combine) {
+  Lanes half[Distance];
+#pragma GCC unroll 8
+  for (int i = 0; i < Distance; ++i) {
+    LaneBits a = reinterpret_cast<LaneBits>(rows[i]), b = reinterpret_cast<LaneBits>(rows[i + Distance]);
+    swap_blocks<Distance>(a, b, AllLanes{});
+    half[i] = combine(reinterpret_cast<Lanes>(a), reinterpret_cast<Lanes>(b));
+  }
+  if constexpr (Distance > 1)
+    return across<Distance / 2>(half, combine);
+  else
+    return half[0];
 }
 
 /// 2^x for x <= 0: x = n + f with |f| <= 1/2, a minimax polynomial for 2^f that is exact at 0, n through the
@@ -104,6 +103,24 @@ template <int Degree>
     p = ((((kDegree5[5] * f + kDegree5[4]) * f + kDegree5[3]) * f + kDegree5[2]) * f + kDegree5[1]) * f +
         kDegree5[0];
   return x < -126.0F ? Lanes{} : p * power;
+}
+
+/// ln x of normal numbers, to about 1 ulp: x = 2^n·m with m around 1, a polynomial for ln m (Cephes logf). A
+/// NaN stays a NaN.
+[[gnu::always_inline]] inline Lanes log_of(Lanes x) {
+  constexpr std::int32_t kRootHalf = 0x3f3504f3;
+  const LaneInts bits = reinterpret_cast<LaneInts>(x), n = (bits - kRootHalf) >> 23;
+  const Lanes z = reinterpret_cast<Lanes>(bits - (n << 23)) - 1.0F, e = __builtin_convertvector(n, Lanes);
+  Lanes p = 7.0376836292e-2F * z - 1.1514610310e-1F;
+  p = p * z + 1.1676998740e-1F;
+  p = p * z - 1.2420140846e-1F;
+  p = p * z + 1.4249322787e-1F;
+  p = p * z - 1.6668057665e-1F;
+  p = p * z + 2.0000714765e-1F;
+  p = p * z - 2.4999993993e-1F;
+  p = p * z + 3.3333331174e-1F;
+  const Lanes y = p * z * z * z - 2.12194440e-4F * e - 0.5F * z * z;
+  return x == x ? z + y + 0.693359375F * e : x;
 }
 
 }  // namespace weightscope::cpu::WEIGHTSCOPE_ISA

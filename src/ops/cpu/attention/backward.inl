@@ -23,12 +23,12 @@ void pack_queries(const BackwardHead<T>& h, const Widths<T>& w, Index begin, Ind
                   const BackwardScratch<T>& s) {
   for (Index b = 0; b < blocks; ++b) {
     const Index first = (begin + b) * kBlock;
-    pack_rows(h.q, first, w, s.rows);
-    pack_panels(s.rows, w, s.q_panels + b * w.block());
-    pack_pairs(s.rows, w, s.q_pairs + b * w.pairs_block());
-    pack_rows(h.dout, first, w, s.rows);
-    pack_panels(s.rows, w, s.dout_panels + b * w.block());
-    pack_pairs(s.rows, w, s.dout_pairs + b * w.pairs_block());
+    const auto q = whole_block(h.q, first, w, s.spare);
+    pack_panels(q, w, s.q_panels + b * w.block());
+    pack_pairs(q, w, s.q_pairs + b * w.pairs_block());
+    const auto dout = whole_block(h.dout, first, w, s.spare);
+    pack_panels(dout, w, s.dout_panels + b * w.block());
+    pack_pairs(dout, w, s.dout_pairs + b * w.pairs_block());
     for (Index r = 0; r < kBlock; ++r) {
       const Index t = first + r;
       const bool exists = t < h.q.rows;
@@ -80,11 +80,11 @@ void backward_part(const BackwardHead<T>& h, const Widths<T>& w, const BackwardS
   for (Index key = begin; key < end; key += kKeyBlocks) {
     const Index count = end - key < kKeyBlocks ? end - key : kKeyBlocks;
     for (Index u = 0; u < count; ++u) {
-      pack_rows(h.k, (key + u) * kBlock, w, s.rows);
-      pack_panels(s.rows, w, s.k_panels + u * w.block());
-      pack_pairs(s.rows, w, s.k_pairs + u * w.pairs_block());
-      pack_rows(h.v, (key + u) * kBlock, w, s.rows);
-      pack_panels(s.rows, w, s.v_panels + u * w.block());
+      const Index first = (key + u) * kBlock;
+      const auto k = whole_block(h.k, first, w, s.spare);
+      pack_panels(k, w, s.k_panels + u * w.block());
+      pack_pairs(k, w, s.k_pairs + u * w.pairs_block());
+      pack_panels(whole_block(h.v, first, w, s.spare), w, s.v_panels + u * w.block());
     }
     const Index start = key - begin;
     for (Index c = start; c < queries; c += kChunkBlocks) {

@@ -15,7 +15,7 @@ struct BackwardScratch {
   static constexpr bool kPairs = kPerWord == 2;
 
   BackwardScratch(Carver& c, const Widths<T>& w, Index queries, Index dq_blocks)
-      : rows(c.take<Word>(w.block())),
+      : spare(c.take<T>(kBlock * w.row_values())),
         k_panels(c.take<Word>(kKeyBlocks * w.block())),
         v_panels(c.take<Word>(kKeyBlocks * w.block())),
         k_pairs(c.take<Word>(kKeyBlocks * w.pairs_block())),
@@ -32,7 +32,7 @@ struct BackwardScratch {
         delta(c.take<float>(queries * kBlock)),
         dq(c.take<float>(dq_blocks * kBlock * w.padded)) {}
 
-  Word* rows;                                           ///< one block in the rows layout
+  T* spare;                                             ///< one block, for whole_block()
   Word *k_panels, *v_panels, *k_pairs;                  ///< kKeyBlocks blocks of keys
   Word *q_panels, *dout_panels, *q_pairs, *dout_pairs;  ///< all queries of the part
   Word *weights, *dscores;                              ///< Pᵀ and dSᵀ, [kKeys][kStride] of a chunk

@@ -15,7 +15,7 @@ template <class T>
 struct ForwardScratch {
   static constexpr Index kWeightStride = kChunkStride / Widths<T>::kPerWord;
   ForwardScratch(Carver& c, const Widths<T>& w, Index blocks)
-      : rows(c.take<Word>(w.block())),
+      : spare(c.take<T>(kBlock * w.row_values())),
         q_panels(c.take<Word>(w.block())),
         k_panels(c.take<Word>(blocks * w.block())),
         v_pairs(c.take<Word>(blocks * w.pairs_block())),
@@ -29,7 +29,7 @@ struct ForwardScratch {
     return weights + (key / kChunkKeys * kBlock + row) * kWeightStride +
            key % kChunkKeys / Widths<T>::kPerWord;
   }
-  Word* rows;      ///< one block in the rows layout
+  T* spare;        ///< one block, for whole_block()
   Word* q_panels;  ///< one block of queries
   Word* k_panels;  ///< all keys
   Word* v_pairs;   ///< all values
@@ -57,7 +57,7 @@ void score_block(const ForwardScratch<T>& s, const Widths<T>& w, Index panels, P
   });
 }
 
-/// Hides the future from row r of a block: its last kPanelsPerBlock panels hold the diagonal.
+/// Hides the future from row r of a block, whose last kPanelsPerBlock panels hold the diagonal.
 inline void mask_row(float* diagonal, int r) {
   const LaneInts lane = lane_numbers(AllLanes{});
   for (int p = 0; p < kPanelsPerBlock; ++p) {
@@ -66,20 +66,20 @@ inline void mask_row(float* diagonal, int r) {
   }
 }
 
-struct RowSum {
-  float total, lse;  ///< Σ exp(score − largest); log Σ exp(score)
-};
-
-/// A row's scores become its unnormalized weights. scale_log2 turns scores into exponents of 2.
 template <class T>
-RowSum soften_row(const ForwardScratch<T>& s, Index row, Index keys, float scale_log2) {
+Lanes largest_scores(const ForwardScratch<T>& s, Index row, Index keys) {
   Lanes most = every_lane(-__builtin_inff());
   for (Index first = 0; first < keys; first += kChunkKeys) {
     const float* scores = s.score(row, first);
     const Index count = keys - first < kChunkKeys ? keys - first : kChunkKeys;
     for (Index k = 0; k < count; k += kLanes) most = larger(load_lanes(scores + k), most);
   }
-  const float top = largest_of(most) * scale_log2;
+  return most;
+}
+
+/// A row's scores become its weights exp2(score · scale_log2 − top); returns their sums by lanes.
+template <class T>
+Lanes soften_row(const ForwardScratch<T>& s, Index row, Index keys, float scale_log2, float top) {
   Lanes sum{};
   for (Index first = 0; first < keys; first += kChunkKeys) {
     const float* scores = s.score(row, first);
@@ -98,13 +98,38 @@ RowSum soften_row(const ForwardScratch<T>& s, Index row, Index keys, float scale
     for (; k + 2 * kLanes <= count; k += 2 * kLanes) soften(k, Count<2>{});
     if (k < count) soften(k, Count<1>{});
   }
-  const float total = sum_of(sum);
-  return {total, top * kLn2 + __builtin_logf(total)};
+  return sum;
+}
+
+struct RowSums {
+  float inverse[kBlock], lse[kBlock];  ///< 1 / Σ weights; log Σ exp(score · scale)
+};
+
+/// The scores of a block of queries with the first `keys` keys, kBlock of them around the diagonal, become
+/// weights.
+template <class T>
+RowSums soften_block(const ForwardScratch<T>& s, Index keys, float scale_log2) {
+  RowSums result;
+  for (int r = 0; r < kBlock; r += kLanes) {
+    Lanes rows[kLanes];
+    for (int i = 0; i < kLanes; ++i) {
+      mask_row(s.score(r + i, keys - kBlock), r + i);
+      rows[i] = largest_scores(s, r + i, keys);
+    }
+    const Lanes top = across(rows, [](Lanes a, Lanes b) { return larger(a, b); }) * scale_log2;
+    float tops[kLanes];
+    store_lanes(tops, top);
+    for (int i = 0; i < kLanes; ++i) rows[i] = soften_row(s, r + i, keys, scale_log2, tops[i]);
+    const Lanes total = across(rows, [](Lanes a, Lanes b) { return a + b; });
+    store_lanes(result.inverse + r, 1.0F / total);
+    store_lanes(result.lse + r, top * kLn2 + log_of(total));
+  }
+  return result;
 }
 
 /// out = weights · v / total over the first `keys` keys, for the rows of the block that exist.
 template <class T>
-void weigh_values(const ForwardScratch<T>& s, const Widths<T>& w, Index keys, const RowSum* sums,
+void weigh_values(const ForwardScratch<T>& s, const Widths<T>& w, Index keys, const RowSums& sums,
                   const Matrix<T>& out) {
   constexpr Index kStride = ForwardScratch<T>::kWeightStride, kPerWord = Widths<T>::kPerWord;
   in_runs(0, w.padded / kLanes, [&]<int N>(Index v, Count<N>) {
@@ -121,9 +146,8 @@ void weigh_values(const ForwardScratch<T>& s, const Widths<T>& w, Index keys, co
 #pragma GCC unroll 16
       for (int i = 0; i < M; ++i) {
         if (m + i >= out.rows) break;
-        const float inverse = 1.0F / sums[m + i].total;
 #pragma GCC unroll 4
-        for (int n = 0; n < N; ++n) o[i][n] *= inverse;
+        for (int n = 0; n < N; ++n) o[i][n] *= sums.inverse[m + i];
         store_result(out.at + (m + i) * out.stride + v * kLanes, o[i], w.values - v * kLanes);
       }
     }
@@ -144,24 +168,17 @@ void forward_part(const ForwardHead<T>& h, Index begin, Index end, Prefetch<T> n
   const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(h.q.width));
   const auto s = carved<ForwardScratch<T>>(w, end);
   for (Index b = 0; b < end; ++b) {
-    pack_rows(h.k, b * kBlock, w, s.rows);
-    pack_panels(s.rows, w, s.k_panels + b * w.block());
-    pack_rows(h.v, b * kBlock, w, s.rows);
-    pack_pairs(s.rows, w, s.v_pairs + b * w.pairs_block());
+    pack_panels(whole_block(h.k, b * kBlock, w, s.spare), w, s.k_panels + b * w.block());
+    pack_pairs(whole_block(h.v, b * kBlock, w, s.spare), w, s.v_pairs + b * w.pairs_block());
   }
   for (Index b = begin; b < end; ++b) {
-    const Index first = b * kBlock, panels = (b + 1) * kPanelsPerBlock;
-    const auto out = h.out.range(first, first + kBlock);
-    pack_rows(h.q, first, w, s.rows);
-    pack_panels(s.rows, w, s.q_panels);
-    score_block(s, w, panels, next);
-    RowSum sums[kBlock];
-    for (int r = 0; r < kBlock; ++r) {
-      mask_row(s.score(r, first), r);
-      sums[r] = soften_row(s, r, first + kBlock, scale * kLog2E);
-      if (r < out.rows) h.lse[first + r] = sums[r].lse;
-    }
-    weigh_values(s, w, first + kBlock, sums, out);
+    const Index first = b * kBlock, keys = first + kBlock;
+    const auto out = h.out.range(first, keys);
+    pack_panels(whole_block(h.q, first, w, s.spare), w, s.q_panels);
+    score_block(s, w, keys / kLanes, next);
+    const RowSums sums = soften_block(s, keys, scale * kLog2E);
+    for (Index r = 0; r < out.rows; ++r) h.lse[first + r] = sums.lse[r];
+    weigh_values(s, w, keys, sums, out);
   }
 }
 

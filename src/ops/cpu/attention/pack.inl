@@ -32,9 +32,10 @@ struct Widths {
         padded((D + kLanes - 1) / kLanes * kLanes) {}
   Index values;  ///< D
   Index depth;   ///< words of a row that hold values: the steps of a sum over D
-  Index row;     ///< depth in whole vectors: one row of the rows layout
+  Index row;     ///< depth in whole vectors
   Index padded;  ///< D in whole vectors: one row of the pairs layout and of results
-  Index block() const { return kBlock * row; }  ///< in the rows or the panels layout
+  Index row_values() const { return row * kPerWord; }
+  Index block() const { return kBlock * row; }
   Index panel() const { return kLanes * row; }
   /// Rows from t on, which do not leave their panel, as the first operand of a sum over D.
   Operand column(const Word* panels, Index t) const {
@@ -43,23 +44,30 @@ struct Widths {
   Index pairs_block() const { return kPairsPerBlock * padded; }
 };
 
-/// Rows [first, first + kBlock) of x in the rows layout.
+/// Rows [first, first + kBlock) of x, all of row_values() values: x itself where it has them, else a copy in
+/// `spare` with zeros.
 template <class T>
-void pack_rows(const Matrix<const T>& x, Index first, const Widths<T>& w, Word* rows) {
-  for (Index t = first; t < first + kBlock; ++t, rows += w.row) {
-    const Index used = t < x.rows ? w.depth : 0;
-    if (used > 0) Words<T>::copy_row(x.at + t * x.stride, w.values, rows);
-    for (Index i = used; i < w.row; ++i) rows[i] = 0;
+Matrix<const T> whole_block(const Matrix<const T>& x, Index first, const Widths<T>& w, T* spare) {
+  const Index length = w.row_values();
+  if (w.values == length && first + kBlock <= x.rows) return x.range(first, first + kBlock);
+  for (Index t = 0; t < kBlock; ++t) {
+    const Index used = first + t < x.rows ? w.values : 0;
+    T* row = spare + t * length;
+    if (used > 0)
+      __builtin_memcpy(row, x.at + (first + t) * x.stride, static_cast<std::size_t>(used) * sizeof(T));
+    for (Index d = used; d < length; ++d) row[d] = T{};
   }
+  return {spare, length, kBlock, length};
 }
 
 template <class T>
-void pack_panels(const Word* rows, const Widths<T>& w, Word* panels) {
+void pack_panels(const Matrix<const T>& block, const Widths<T>& w, Word* panels) {
   for (int p = 0; p < kPanelsPerBlock; ++p)
     for (Index d = 0; d < w.row; d += kLanes) {
+      const T* corner = block.at + p * kLanes * block.stride + d * w.kPerWord;
       LaneBits square[kLanes];
 #pragma GCC unroll 16
-      for (int i = 0; i < kLanes; ++i) square[i] = load_as<LaneBits>(rows + (p * kLanes + i) * w.row + d);
+      for (int i = 0; i < kLanes; ++i) square[i] = Words<T>::load_row(corner + i * block.stride);
       transpose(square);
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i) store_as(panels + p * w.panel() + (d + i) * kLanes, square[i]);
@@ -67,10 +75,9 @@ void pack_panels(const Word* rows, const Widths<T>& w, Word* panels) {
 }
 
 template <class T>
-void pack_pairs(const Word* rows, const Widths<T>& w, Word* pairs) {
-  constexpr Index kStep = Widths<T>::kPerWord;
-  for (Index t = 0; t < kBlock; t += kStep, pairs += w.padded)
-    Words<T>::interleave(rows + t * w.row, w.row, w.padded, pairs);
+void pack_pairs(const Matrix<const T>& block, const Widths<T>& w, Word* pairs) {
+  for (Index t = 0; t < kBlock; t += w.kPerWord, pairs += w.padded)
+    Words<T>::interleave(block.at + t * block.stride, block.stride, w.padded, pairs);
 }
 
 /// Hands out pieces of scratch memory; without memory it only measures.

@@ -19,15 +19,13 @@ struct FloatWords {
   }
   [[gnu::always_inline]] static Lanes multiply_add(Lanes sum, Vector a, Vector b) { return a * b + sum; }
 
-  /// D values as D words.
-  static void copy_row(const T* from, Index D, Word* to) {
-    Index d = 0;
-    for (; d + kLanes <= D; d += kLanes) store_as(to + d, load_lanes(from + d));
-    for (; d < D; ++d) to[d] = __builtin_bit_cast(Word, cpu::WEIGHTSCOPE_ISA::load(from + d));
+  /// kLanes words of a row.
+  [[gnu::always_inline]] static LaneBits load_row(const T* p) {
+    return reinterpret_cast<LaneBits>(load_lanes(p));
   }
   /// The pairs layout (see pack.inl) of one row is the row itself.
-  static void interleave(const Word* row, Index /*row_words*/, Index padded, Word* to) {
-    for (Index d = 0; d < padded; d += kLanes) store_as(to + d, load_as<Lanes>(row + d));
+  static void interleave(const T* row, Index /*stride*/, Index padded, Word* to) {
+    for (Index d = 0; d < padded; d += kLanes) store_as(to + d, load_row(row + d));
   }
   /// N vectors of sums as the next operand.
   template <int N>

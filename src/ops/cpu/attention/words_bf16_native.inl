@@ -29,20 +29,12 @@ struct Words<bf16> {
     return _mm512_dpbf16_ps(sum, a, b);
   }
 
-  /// D values as ceil(D / 2) words; where D is odd, the last word ends in a zero.
-  static void copy_row(const bf16* from, Index D, Word* to) {
-    Index d = 0;
-    for (; d + 2 * kLanes <= D; d += 2 * kLanes) store_as(to + d / 2, load_as<LaneBits>(from + d));
-    for (; d < D; d += 2)
-      to[d / 2] = from[d].bits | (d + 1 < D ? static_cast<Word>(from[d + 1].bits) << 16 : Word{0});
-  }
-  /// The pairs layout (see pack.inl) of two rows that lie row_words apart: value d of the one beside value d
-  /// of the other.
-  static void interleave(const Word* row, Index row_words, Index padded, Word* to) {
-    for (Index d = 0; d < padded; d += kLanes) {
-      const auto first = load_as<Halves>(row + d / 2), second = load_as<Halves>(row + row_words + d / 2);
-      store_as(to + d, zipped(first, second, PairList{}));
-    }
+  /// kLanes words of a row.
+  [[gnu::always_inline]] static LaneBits load_row(const bf16* p) { return load_as<LaneBits>(p); }
+  /// The pairs layout (see pack.inl) of two rows: value d of the one beside value d of the other.
+  static void interleave(const bf16* row, Index stride, Index padded, Word* to) {
+    for (Index d = 0; d < padded; d += kLanes)
+      store_as(to + d, zipped(load_as<Halves>(row + d), load_as<Halves>(row + stride + d), PairList{}));
   }
   /// N vectors of sums, rounded, as the next operand.
   template <int N>
