@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures weightscope against its peers, after launch/setup.sh. Builds the benchmark programs first.
 #   bench/run.sh [quick|full]
-#   full   (default) about half an hour on two quiet cores: bench/results/*.json and the tables of docs/performance.md
+#   full   (default) about an hour on two quiet cores: bench/results/*.json and the tables of docs/performance.md
 #   quick  shows that everything works; writes to build/bench/ and leaves the page alone
 # On a quiet machine only: ratios survive noise, absolute times do not.
 set -euo pipefail
@@ -9,8 +9,9 @@ cd "$(dirname "$0")/.."
 . launch/env.sh
 kind=${1:-full}
 case $kind in
-  full) out=bench/results page=docs/performance.md options=() ;;
-  quick) out=build/bench page=build/bench/performance.md options=(--quick) ;;
+  full) out=bench/results page=docs/performance.md options=() exchange=() scaling=() parity=() ;;
+  quick) out=build/bench page=build/bench/performance.md options=(--quick) exchange=(--rounds 2)
+    scaling=(--shape tiny --rounds 2 --block-seconds 0.1 --ranks 1,2) parity=(--shape tiny --steps 20) ;;
   -h|--help) sed -n '2,6p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
   *) echo "bench: unknown argument $kind (quick or full)" >&2; exit 2 ;;
 esac
@@ -18,11 +19,22 @@ esac
   { echo "bench: torch or transformers is missing in $WEIGHTSCOPE_VENV; run launch/setup.sh" >&2; exit 2; }
 mkdir -p "$out" build
 cmake --preset release -DWEIGHTSCOPE_BENCH=ON >build/configure-bench.log 2>&1 || { cat build/configure-bench.log >&2; exit 1; }
-cmake --build --preset release --target weightscope_bench_step weightscope_bench_snapshot
+cmake --build --preset release --target weightscope weightscope_bench_step weightscope_bench_snapshot weightscope_bench_exchange
 [ $kind = full ] || cp docs/performance.md "$page"
-for what in snapshot train; do
-  python bench/$what.py "${options[@]}" --json "$out/$what.json" | tee "$out/$what.md"
-  python bench/page.py "$page" "bench:$what" <"$out/$what.md"
-  rm "$out/$what.md"
-done
+keep() {  # reads a table from standard input, shows it and puts it into the page
+  tee "$out/$1.md"
+  python bench/page.py "$page" "bench:$1" <"$out/$1.md"
+  rm "$out/$1.md"
+}
+exchange() {
+  echo '| GPT-2 124M, 2 ranks × 1 thread | weights | ranks × threads | ms | over the bare update |'
+  echo '| --- | --- | --: | --: | --: |'
+  for weights in "" --bf16; do mpirun --bind-to none -n 2 build/release/weightscope_bench_exchange $weights "${exchange[@]}"; done
+}
+./launch/data.sh kjv
+python bench/snapshot.py "${options[@]}" --json "$out/snapshot.json" | keep snapshot
+python bench/train.py "${options[@]}" --json "$out/train.json" | keep train
+exchange | keep exchange
+python bench/scaling.py "${scaling[@]}" --json "$out/scaling.json" | keep scaling
+python bench/loss_parity.py "${parity[@]}" --json "$out/loss_parity.json" | keep loss_parity
 echo "bench: wrote $out and $page"
