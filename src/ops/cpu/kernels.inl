@@ -30,6 +30,8 @@
 
 #include "ops/cpu/attention/pack.inl"
 
+#include "ops/cpu/attention/prefetch.inl"
+
 #include "ops/cpu/attention/tasks.inl"
 
 #include "ops/cpu/attention/forward.inl"

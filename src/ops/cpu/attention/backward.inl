@@ -43,7 +43,7 @@ void pack_queries(const BackwardHead<T>& h, const Widths<T>& w, Index begin, Ind
 /// block 0 of the part is key block `origin` of the head.
 template <class T>
 void backward_chunk(const BackwardHead<T>& h, const Widths<T>& w, const BackwardScratch<T>& s, Index begin,
-                    Index count, Index origin, const Chunk& chunk, Prefetch<T>& next, float* dq) {
+                    Index count, Index origin, const Chunk& chunk, Prefetch& next, float* dq) {
   const Index chunk_panel = chunk.begin * kPanelsPerBlock, end_panel = chunk.end * kPanelsPerBlock;
   for (Index u = 0; u < count; ++u) {
     const Index diagonal = begin + u - origin, first = chunk.begin > diagonal ? chunk.begin : diagonal;
@@ -73,7 +73,7 @@ void backward_chunk(const BackwardHead<T>& h, const Widths<T>& w, const Backward
 /// dK and dV of the key blocks [begin, end) of one head, and what these keys give to dQᵀ.
 template <class T>
 void backward_part(const BackwardHead<T>& h, const Widths<T>& w, const BackwardScratch<T>& s, Index begin,
-                   Index end, Prefetch<T> next, float* dq) {
+                   Index end, Prefetch next, float* dq) {
   const Index blocks = (h.q.rows + kBlock - 1) / kBlock, queries = blocks - begin;
   pack_queries(h, w, begin, queries, s);
   __builtin_memset(dq, 0, static_cast<std::size_t>(queries * kBlock * w.padded) * sizeof(float));
@@ -120,16 +120,15 @@ void write_dq(const Matrix<T>& dq, const float* parts, const Split& split, const
       }
 }
 
-/// Prefetches what a part packs, over the steps of one like it.
+/// For a part, over as many steps as one like it takes.
 template <class T>
-Prefetch<T> prefetch_backward(const BackwardHead<T>& h, Index begin, Index end) {
-  const Index first = begin * kBlock, all = h.q.rows;
-  const Index queries = (all - first + kBlock - 1) / kBlock, seen = (end - begin) * queries / 2 + 1;
-  const Index steps = seen * kPanelsPerBlock * (kBlock / kTileRows<kTileVectors>) / kTileVectors + 1;
-  return {{h.q.range(first, all), h.dout.range(first, all), h.out.range(first, all),
-           h.k.range(first, end * kBlock), h.v.range(first, end * kBlock)},
-          5,
-          (all - first) / steps + 1};
+Prefetch prefetch_backward(const BackwardHead<T>& h, Index begin, Index end) {
+  const Index first = begin * kBlock, last = end * kBlock, all = h.q.rows;
+  const Index queries = (all - first + kBlock - 1) / kBlock, tiles = (end - begin) * queries / 2;
+  const Index steps = tiles * kPanelsPerBlock * (kBlock / kTileRows<kTileVectors>) / kTileVectors;
+  return Prefetch(steps, h.q.range(first, all), h.dout.range(first, all), h.out.range(first, all),
+                  h.k.range(first, last), h.v.range(first, last), h.dq.range(first, all),
+                  h.dk.range(first, last), h.dv.range(first, last));
 }
 
 /// dout [B·T, C], qkv [B·T, 3C], out [B·T, C], lse [B, H, T] → dqkv [B·T, 3C].

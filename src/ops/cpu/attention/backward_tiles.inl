@@ -71,7 +71,7 @@ template <class T, int M, int N>
 
 template <class T, int N>
 void score_tile(const BackwardScratch<T>& s, const Widths<T>& w, const TilePlace& at, float scale_log2,
-                Prefetch<T>& next) {
+                Prefetch& next) {
   using W = Words<T>;
   constexpr int M = kTileRows<N>;
   const Index values = at.panel * kLanes, stored = at.in_chunk * kLanes / W::kPerWord;

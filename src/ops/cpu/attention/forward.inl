@@ -39,7 +39,7 @@ struct ForwardScratch {
 
 /// Scores, not yet scaled, of a block of queries with the keys of `panels` panels.
 template <class T>
-void score_block(const ForwardScratch<T>& s, const Widths<T>& w, Index panels, Prefetch<T>& next) {
+void score_block(const ForwardScratch<T>& s, const Widths<T>& w, Index panels, Prefetch& next) {
   in_runs(0, panels, [&]<int N>(Index p, Count<N>) {
     constexpr int M = kTileRows<N>;
     next.step();
@@ -163,7 +163,7 @@ struct ForwardHead {
 
 /// Query blocks [begin, end) of one head.
 template <class T>
-void forward_part(const ForwardHead<T>& h, Index begin, Index end, Prefetch<T> next) {
+void forward_part(const ForwardHead<T>& h, Index begin, Index end, Prefetch next) {
   const Widths<T> w(h.q.width);
   const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(h.q.width));
   const auto s = carved<ForwardScratch<T>>(w, end);
@@ -182,13 +182,14 @@ void forward_part(const ForwardHead<T>& h, Index begin, Index end, Prefetch<T> n
   }
 }
 
-/// Prefetches what a part packs, over the steps of one like it.
+/// For a part, over as many steps as one like it takes.
 template <class T>
-Prefetch<T> prefetch_forward(const ForwardHead<T>& h, Index begin, Index end) {
-  const Index last = end * kBlock;
+Prefetch prefetch_forward(const ForwardHead<T>& h, Index begin, Index end) {
   Index steps = 0;
   for (Index b = begin; b < end; ++b) steps += ((b + 1) * kPanelsPerBlock + kTileVectors - 1) / kTileVectors;
-  return {{h.k.range(0, last), h.v.range(0, last), h.q.range(begin * kBlock, last)}, 3, last / steps + 1};
+  const Index first = begin * kBlock, last = end * kBlock;
+  return Prefetch(steps, h.k.range(0, last), h.v.range(0, last), h.q.range(first, last),
+                  h.out.range(first, last));
 }
 
 /// qkv [B·T, 3C] → out [B·T, C], lse [B, H, T].

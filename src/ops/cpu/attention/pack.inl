@@ -101,22 +101,4 @@ S carved(const Arguments&... arguments) {
   return S(carver, arguments...);
 }
 
-/// Fetches what the thread's next task will pack, a few rows between products, so that packing does not wait
-/// for DRAM.
-template <class T>
-struct Prefetch {
-  Matrix<const T> of[5];
-  int count;
-  Index rows_per_step, row = 0;
-  void step() {
-    for (const Index end = row + rows_per_step; row < end; ++row)
-      for (int i = 0; i < count; ++i) {
-        if (row >= of[i].rows) continue;
-        const char* line = reinterpret_cast<const char*>(of[i].at + row * of[i].stride);
-        const Index bytes = of[i].width * static_cast<Index>(sizeof(T));
-        for (Index b = 0; b < bytes; b += 64) __builtin_prefetch(line + b, 0, 2);
-      }
-  }
-};
-
 }  // namespace weightscope::cpu::WEIGHTSCOPE_ISA

@@ -44,12 +44,12 @@ template <class W, int M, int N>
   }
 }
 
-/// Calls f(first, Count<N>) for runs of N vectors that cover [begin, end): runs of kTileVectors, then a
-/// shorter one where some are left.
-template <class F>
+/// Calls f(first, Count<N>) for runs of N vectors that cover [begin, end): runs of `Most`, then a shorter one
+/// where some are left.
+template <int Most = kTileVectors, class F>
 [[gnu::always_inline]] inline void in_runs(Index begin, Index end, F f) {
-  for (; begin + kTileVectors <= end; begin += kTileVectors) f(begin, Count<kTileVectors>{});
-  if constexpr (kTileVectors == 4) {
+  for (; begin + Most <= end; begin += Most) f(begin, Count<Most>{});
+  if constexpr (Most == 4) {
     if (end - begin == 3) f(begin, Count<3>{});
     if (end - begin == 2) f(begin, Count<2>{});
   }
