@@ -4,7 +4,7 @@ packages_build=(g++ cmake ninja-build pkg-config ccache mold                    
   libcli11-dev libspdlog-dev nlohmann-json3-dev libsentencepiece-dev
   python3 python3-venv ca-certificates git                                           # the analysis package's environment
   bible-kjv bible-kjv-text)                                                          # the quickstart's text (public domain)
-packages_test=(libgtest-dev libgmock-dev libbenchmark-dev clang-format clang-tidy slurmctld slurmd slurm-client munge libpmix-dev iproute2)
+packages_test=(libgtest-dev libgmock-dev libbenchmark-dev clang-format clang-tidy libomp-dev slurmctld slurmd slurm-client munge libpmix-dev iproute2)
 # Ubuntu's chromium is a snap, which a container cannot run: the browser tests skip there, by name.
 apt-cache show chromium >/dev/null 2>&1 && packages_test+=(chromium chromium-driver)
 true
