@@ -6,3 +6,5 @@ export PATH="$weightscope_root/build/release:$WEIGHTSCOPE_VENV/bin:$PATH"
 # Containers often run as root, and a laptop has fewer cores than a test has ranks: OpenMPI refuses both unless told.
 if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 export OMPI_MCA_rmaps_base_oversubscribe=1
+# A rank that waits gives its core to whoever can use it: spinning doubled the step on a laptop that does something else besides.
+export OMPI_MCA_mpi_yield_when_idle=${OMPI_MCA_mpi_yield_when_idle:-1}
