@@ -1,5 +1,6 @@
-// Times the attention kernels against ATen's flash attention for CPU, alternating between the two, on several sets of
-// tensors in turn so that, as in a training step of many layers, inputs come from memory and not from cache.
+// Times the attention kernels against ATen's flash attention for CPU, alternating between the two, on several
+// sets of tensors in turn so that, as in a training step of many layers, inputs come from memory and not from
+// cache.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
@@ -36,7 +37,8 @@ void ours_backward(Layer& l, const ops::Attention& a) {
   ops::attention_backward(l.dout, l.qkv, l.out, l.lse, l.dqkv, a);
 }
 void flash_forward(Layer& l, const ops::Attention&) {
-  std::tie(l.flash_out, l.flash_lse) = at::_scaled_dot_product_flash_attention_for_cpu(l.q, l.k, l.v, 0.0, true);
+  std::tie(l.flash_out, l.flash_lse) =
+      at::_scaled_dot_product_flash_attention_for_cpu(l.q, l.k, l.v, 0.0, true);
 }
 /// With the copies into the fused gradient that a step needs.
 void flash_backward(Layer& l, const ops::Attention&) {
@@ -49,8 +51,8 @@ void flash_backward(Layer& l, const ops::Attention&) {
 }
 
 /// Milliseconds of one call: the median over rounds that alternate between the four.
-std::vector<double> medians(const ops::Attention& a, std::int64_t T, std::int64_t D, at::ScalarType type, int rounds,
-                            int layers) {
+std::vector<double> medians(const ops::Attention& a, std::int64_t T, std::int64_t D, at::ScalarType type,
+                            int rounds, int layers) {
   std::vector<Layer> all;
   for (int i = 0; i < layers; ++i) all.push_back(make_layer(a, T, D, type));
   constexpr void (*kWork[])(Layer&, const ops::Attention&) = {ours_forward, flash_forward, ours_backward,
@@ -76,8 +78,8 @@ std::vector<double> medians(const ops::Attention& a, std::int64_t T, std::int64_
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 15;
   std::printf("kernels %s\n%8s %4s %5s %4s %4s %8s | %9s %9s | %9s %9s | %6s  (ms, median of %d)\n",
-              cpu::kernels().isa, "threads", "B", "T", "H", "D", "type", "forward", "ATen", "backward", "ATen",
-              "ratio", rounds);
+              cpu::kernels().isa, "threads", "B", "T", "H", "D", "type", "forward", "ATen", "backward",
+              "ATen", "ratio", rounds);
   struct Case {
     std::int64_t B, T, H, D;
     int layers;

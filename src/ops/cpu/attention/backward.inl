@@ -32,7 +32,7 @@ void pack_queries(const BackwardHead<T>& h, const Widths<T>& w, Index begin, Ind
     for (Index r = 0; r < kBlock; ++r) {
       const Index t = first + r;
       const bool exists = t < h.q.rows;
-      s.lse_log2[b * kBlock + r] = exists ? h.lse[t] * kLog2E : 0;
+      s.lse[b * kBlock + r] = exists ? h.lse[t] : 0;
       s.delta[b * kBlock + r] =
           exists ? dot(h.out.at + t * h.out.stride, h.dout.at + t * h.dout.stride, w.values) : 0;
     }
@@ -48,7 +48,7 @@ void backward_chunk(const BackwardHead<T>& h, const Widths<T>& w, const Backward
   for (Index u = 0; u < count; ++u) {
     const Index diagonal = begin + u - origin, first = chunk.begin > diagonal ? chunk.begin : diagonal;
     in_runs(first * kPanelsPerBlock, end_panel, [&]<int N>(Index p, Count<N>) {
-      score_tile<T, N>(s, w, {u, p, p - chunk_panel, p * kLanes - diagonal * kBlock}, h.scale * kLog2E, next);
+      score_tile<T, N>(s, w, {u, p, p - chunk_panel, p * kLanes - diagonal * kBlock}, h.scale, next);
     });
     const Index key = (begin + u) * kBlock;
     const Index left = u * kBlock * s.kStride + (first - chunk.begin) * w.kPairsPerBlock;
