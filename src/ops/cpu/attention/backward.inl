@@ -63,10 +63,10 @@ void backward_chunk(const BackwardHead<T>& h, const Widths<T>& w, const Backward
   for (; panel < end_panel; ++panel) {  // near the diagonal a query sees only some of the blocks
     const Index seen = panel / kPanelsPerBlock + origin - begin + 1;
     if (seen >= count) break;
-    sum_over_keys<T, 1>(s, w, panel, panel - chunk_panel, seen * w.kPairsPerBlock, dq);
+    sum_over_keys<T, 1>(s, w, panel, panel - chunk_panel, {seen * w.kPairsPerBlock, begin == origin}, dq);
   }
   in_runs(panel, end_panel, [&]<int N>(Index p, Count<N>) {
-    sum_over_keys<T, N>(s, w, p, p - chunk_panel, count * w.kPairsPerBlock, dq);
+    sum_over_keys<T, N>(s, w, p, p - chunk_panel, {count * w.kPairsPerBlock, begin == origin}, dq);
   });
 }
 
@@ -76,7 +76,6 @@ void backward_part(const BackwardHead<T>& h, const Widths<T>& w, const BackwardS
                    Index end, Prefetch next, float* dq) {
   const Index blocks = (h.q.rows + kBlock - 1) / kBlock, queries = blocks - begin;
   pack_queries(h, w, begin, queries, s);
-  __builtin_memset(dq, 0, static_cast<std::size_t>(queries * kBlock * w.padded) * sizeof(float));
   for (Index key = begin; key < end; key += kKeyBlocks) {
     const Index count = end - key < kKeyBlocks ? end - key : kKeyBlocks;
     for (Index u = 0; u < count; ++u) {

@@ -146,10 +146,15 @@ void sum_over_queries(const Word* left, const Word* right, const Chunk& c, const
   });
 }
 
-/// dQᵀ of N panels of queries += Kᵀ·dSᵀ, over the first `pairs` words of keys.
+struct Keys {
+  Index words;  ///< of the pairs layout
+  bool first;   ///< no earlier ones have been added
+};
+
+/// dQᵀ of N panels of queries = or += Kᵀ·dSᵀ, over the keys of a column of k_pairs.
 template <class T, int N>
-void sum_over_keys(const BackwardScratch<T>& s, const Widths<T>& w, Index panel, Index in_chunk, Index pairs,
-                   float* dq) {
+void sum_over_keys(const BackwardScratch<T>& s, const Widths<T>& w, Index panel, Index in_chunk,
+                   const Keys& keys, float* dq) {
   constexpr int M = kTileRows<N>;
   const Operand ds = BackwardScratch<T>::kPairs
                          ? Operand{s.dscore_pairs + in_chunk * s.kPairsPanel, s.kPairsPanel, kLanes}
@@ -157,11 +162,13 @@ void sum_over_keys(const BackwardScratch<T>& s, const Widths<T>& w, Index panel,
   for (Index d = 0; d < w.padded; d += M) {
     float* at = dq + (panel * w.padded + d) * kLanes;
     Lanes sums[M][N];
+    clear(sums);
+    if (!keys.first)
 #pragma GCC unroll 16
-    for (int m = 0; m < M; ++m)
+      for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
-      for (int n = 0; n < N; ++n) sums[m][n] = load_lanes(at + (n * w.padded + m) * kLanes);
-    multiply_add<Words<T>>(sums, {s.k_pairs + d, 1, w.padded}, ds, pairs);
+        for (int n = 0; n < N; ++n) sums[m][n] = load_lanes(at + (n * w.padded + m) * kLanes);
+    multiply_add<Words<T>>(sums, {s.k_pairs + d, 1, w.padded}, ds, keys.words);
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
