@@ -130,21 +130,26 @@ Prefetch prefetch_backward(const BackwardHead<T>& h, Index begin, Index end) {
                   h.dk.range(first, last), h.dv.range(first, last));
 }
 
+/// Parts of a head add to the same dQ: each has sums of its own, and the part that ends last adds them up.
+struct SharedSums {
+  SharedSums(Carver& c, const Split& split, Index width)
+      : head(split.parts > 1 ? split.partial_blocks(split.parts) * kBlock * width : 0),
+        finished(c.take<Index>(split.parts > 1 ? split.heads : 0)),
+        dq(c.take<float>(split.heads * head)) {}
+  Index head;       ///< floats of one head, 0 where heads are whole
+  Index* finished;  ///< per head, parts that are done
+  float* dq;        ///< [head][part]: dQᵀ of the part's queries
+};
+
 /// dout [B·T, C], qkv [B·T, 3C], out [B·T, C], lse [B, H, T] → dqkv [B·T, 3C].
 template <class T>
 void attention_backward(const T* dout, const T* qkv, const T* out, const float* lse, T* dqkv,
                         const AttentionShape& shape) {
   const Split split(shape);
   const Widths<T> w(shape.width);
-  const Index block = kBlock * w.padded, partial = split.partial_blocks(split.parts) * block;
-  // Parts of a head add to the same dQ: each has sums of its own, and the one that ends last adds them up.
-  Carver team;
-  if (split.parts > 1)
-    team.memory = scratch(Scratch::team, static_cast<std::size_t>(split.heads * (partial * 4 + 64)) + 64);
-  Index* finished = team.take<Index>(split.parts > 1 ? split.heads : 0);
-  float* shared = team.take<float>(split.parts > 1 ? split.heads * partial : 0);
-  for (Index i = 0; i < split.heads && split.parts > 1; ++i) finished[i] = 0;
-
+  const auto shared = carved<SharedSums>(Scratch::team, split, w.padded);
+  const bool whole = split.parts == 1;
+  for (Index i = 0; i < split.heads && !whole; ++i) shared.finished[i] = 0;
   const auto head = [&](Index i) {
     return BackwardHead<T>{
         head_of(qkv, shape, 3, 0, i),  head_of(qkv, shape, 3, 1, i),
@@ -157,13 +162,13 @@ void attention_backward(const T* dout, const T* qkv, const T* out, const float* 
   for_tasks(split.tasks(), [&](Index task, Index next) {
     const Index i = task % split.heads, p = task / split.heads, n = next / split.heads;
     const auto h = head(i);
-    const auto s = carved<BackwardScratch<T>>(w, split.blocks - split.begin(p),
-                                              split.parts > 1 ? Index{0} : split.blocks);
-    float* parts = split.parts > 1 ? shared + i * partial : s.dq;
+    const auto s = carved<BackwardScratch<T>>(Scratch::own, w, split.blocks - split.begin(p),
+                                              whole ? split.blocks : Index{0});
+    float* parts = whole ? s.dq : shared.dq + i * shared.head;
     backward_part(h, w, s, split.begin(p), split.end(p),
                   prefetch_backward(head(next % split.heads), split.begin(n), split.end(n)),
-                  parts + split.partial_blocks(p) * block);
-    if (split.parts == 1 || __atomic_add_fetch(&finished[i], 1, __ATOMIC_ACQ_REL) == split.parts)
+                  parts + split.partial_blocks(p) * kBlock * w.padded);
+    if (whole || __atomic_add_fetch(&shared.finished[i], 1, __ATOMIC_ACQ_REL) == split.parts)
       write_dq(h.dq, parts, split, w, h.scale);
   });
 }
