@@ -1,13 +1,17 @@
-# The CPU kernels are compiled once per instruction set; ops/cpu/dispatch.cpp picks at run time.
-set(kernel_flags -O3 -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-semantic-interposition)
-add_library(weightscope_cpu_kernels OBJECT
-  ops/cpu/kernels_generic.cpp ops/cpu/kernels_avx2.cpp ops/cpu/kernels_avx512.cpp ops/cpu/kernels_avx512bf16.cpp)
+# The CPU kernels are compiled once per instruction set; ops/cpu/dispatch.cpp picks at run time. Their options are set
+# on the files, because those come last: after the -ffp-contract=off of weightscope_flags.
+set(kernel_flags -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-semantic-interposition)
+set(kernel_flags_generic "")
+set(kernel_flags_avx2 -march=x86-64-v3)
+set(kernel_flags_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
+set(kernel_flags_avx512bf16 ${kernel_flags_avx512} -mavx512bf16)
+add_library(weightscope_cpu_kernels OBJECT)
 target_link_libraries(weightscope_cpu_kernels PRIVATE weightscope_flags)
-target_compile_options(weightscope_cpu_kernels PRIVATE ${kernel_flags})
-set_source_files_properties(ops/cpu/kernels_avx2.cpp PROPERTIES COMPILE_OPTIONS "-march=x86-64-v3")
-set_source_files_properties(ops/cpu/kernels_avx512.cpp PROPERTIES COMPILE_OPTIONS "-march=x86-64-v4;-mprefer-vector-width=512")
-set_source_files_properties(ops/cpu/kernels_avx512bf16.cpp PROPERTIES
-  COMPILE_OPTIONS "-march=x86-64-v4;-mavx512bf16;-mprefer-vector-width=512")
+foreach(isa generic avx2 avx512 avx512bf16)
+  target_sources(weightscope_cpu_kernels PRIVATE ${PROJECT_SOURCE_DIR}/src/ops/cpu/kernels_${isa}.cpp)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/ops/cpu/kernels_${isa}.cpp PROPERTIES
+    COMPILE_OPTIONS "${kernel_flags};${kernel_flags_${isa}}")
+endforeach()
 
 weightscope_module(ops DEPS core PRIVATE Torch::cpu
   SOURCES gemm.cpp linear.cpp widened.cpp layer_norm.cpp gelu.cpp attention.cpp cross_entropy.cpp embedding.cpp dropout.cpp optimizer.cpp cpu/dispatch.cpp

@@ -18,8 +18,11 @@ Result run(const at::Tensor& qkv, const at::Tensor& dout, const Attention& a, Fo
 }
 
 TEST_P(AttentionTest, AgreesWithTheReference) {
-  for (const auto [B, T, H, D] :
-       {std::array<std::int64_t, 4>{2, 17, 3, 16}, {1, 128, 2, 64}, {3, 1, 1, 8}, {1, 40, 5, 32}}) {
+  for (const auto [B, T, H, D] : {std::array<std::int64_t, 4>{2, 17, 3, 16},
+                                  {1, 128, 2, 64},
+                                  {3, 1, 1, 8},
+                                  {1, 40, 5, 32},
+                                  {1, 300, 1, 20}}) {
     const auto qkv = random_tensor({B * T, 3 * H * D}, work()), dout = random_tensor({B * T, H * D}, work());
     const Attention a{B, H};
     const auto fast = run(qkv, dout, a, &attention, &attention_backward),

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "ops/cpu/dispatch.hpp"
 #include "ops/support.hpp"
 
@@ -22,10 +24,13 @@ TEST(InstructionSets, AllKernelsOfThisMachineAgree) {
   }
 }
 
-TEST(InstructionSets, TheChosenOneIsOfThisMachine) {
-  bool listed = false;
-  for (const auto* k : usable_kernels()) listed = listed || k == &kernels();
-  EXPECT_TRUE(listed) << kernels().isa;
+TEST(InstructionSets, TheChosenOneIsTheLastOfThoseThatRunHere) {
+  const auto usable = usable_kernels();
+  EXPECT_EQ(&kernels(), usable.back());
+  EXPECT_EQ(usable.front(), &kernels_generic());
+  std::set<std::string> names;
+  for (const auto* k : usable) names.insert(k->isa);
+  EXPECT_EQ(names.size(), usable.size());
 }
 
 }  // namespace weightscope::cpu

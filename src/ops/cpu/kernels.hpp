@@ -11,7 +11,7 @@ struct bf16 {
 };
 
 struct AttentionShape {
-  Index batch, tokens, heads, width;  ///< width of a head: D = C / heads
+  Index batch, tokens, heads, width;  ///< B, T, H, and the width of a head: D = C / H
 };
 
 /// Kernels whose activations are T (float or bf16). Null pointers stand for absent operands.
@@ -28,6 +28,7 @@ struct Typed {
   void (*add_to)(const T* x, float* out, bool add, Index n);
   double (*cross_entropy)(T* logits, const Index* targets, float dscale, Index R, Index V, Index stride);
   void (*dropout)(T* x, double p, std::uint64_t key, Index first_row, Index R, Index C);
+  /// Causal; lse is log Σ exp of each row's scores. The same bits for any number of threads.
   void (*attention)(const T* qkv, T* out, float* lse, const AttentionShape& shape);
   void (*attention_backward)(const T* dout, const T* qkv, const T* out, const float* lse, T* dqkv,
                              const AttentionShape& shape);

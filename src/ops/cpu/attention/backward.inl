@@ -32,7 +32,7 @@ void pack_queries(const BackwardHead<T>& h, const Widths<T>& w, Index begin, Ind
     for (Index r = 0; r < kBlock; ++r) {
       const Index t = first + r;
       const bool exists = t < h.q.rows;
-      s.lse_log2[b * kBlock + r] = exists ? h.lse[t] * kLog2E : 0;
+      s.lse[b * kBlock + r] = exists ? h.lse[t] : 0;
       s.delta[b * kBlock + r] =
           exists ? dot(h.out.at + t * h.out.stride, h.dout.at + t * h.dout.stride, w.values) : 0;
     }
@@ -48,7 +48,7 @@ void backward_chunk(const BackwardHead<T>& h, const Widths<T>& w, const Backward
   for (Index u = 0; u < count; ++u) {
     const Index diagonal = begin + u - origin, first = chunk.begin > diagonal ? chunk.begin : diagonal;
     in_runs(first * kPanelsPerBlock, end_panel, [&]<int N>(Index p, Count<N>) {
-      score_tile<T, N>(s, w, {u, p, p - chunk_panel, p * kLanes - diagonal * kBlock}, h.scale * kLog2E, next);
+      score_tile<T, N>(s, w, {u, p, p - chunk_panel, p * kLanes - diagonal * kBlock}, h.scale, next);
     });
     const Index key = (begin + u) * kBlock;
     const Index left = u * kBlock * s.kStride + (first - chunk.begin) * w.kPairsPerBlock;
@@ -63,10 +63,10 @@ void backward_chunk(const BackwardHead<T>& h, const Widths<T>& w, const Backward
   for (; panel < end_panel; ++panel) {  // near the diagonal a query sees only some of the blocks
     const Index seen = panel / kPanelsPerBlock + origin - begin + 1;
     if (seen >= count) break;
-    sum_over_keys<T, 1>(s, w, panel, panel - chunk_panel, seen * w.kPairsPerBlock, dq);
+    sum_over_keys<T, 1>(s, w, panel, panel - chunk_panel, {seen * w.kPairsPerBlock, begin == origin}, dq);
   }
   in_runs(panel, end_panel, [&]<int N>(Index p, Count<N>) {
-    sum_over_keys<T, N>(s, w, p, p - chunk_panel, count * w.kPairsPerBlock, dq);
+    sum_over_keys<T, N>(s, w, p, p - chunk_panel, {count * w.kPairsPerBlock, begin == origin}, dq);
   });
 }
 
@@ -76,7 +76,6 @@ void backward_part(const BackwardHead<T>& h, const Widths<T>& w, const BackwardS
                    Index end, Prefetch next, float* dq) {
   const Index blocks = (h.q.rows + kBlock - 1) / kBlock, queries = blocks - begin;
   pack_queries(h, w, begin, queries, s);
-  __builtin_memset(dq, 0, static_cast<std::size_t>(queries * kBlock * w.padded) * sizeof(float));
   for (Index key = begin; key < end; key += kKeyBlocks) {
     const Index count = end - key < kKeyBlocks ? end - key : kKeyBlocks;
     for (Index u = 0; u < count; ++u) {
@@ -131,21 +130,26 @@ Prefetch prefetch_backward(const BackwardHead<T>& h, Index begin, Index end) {
                   h.dk.range(first, last), h.dv.range(first, last));
 }
 
+/// Parts of a head add to the same dQ: each has sums of its own, and the part that ends last adds them up.
+struct SharedSums {
+  SharedSums(Carver& c, const Split& split, Index width)
+      : head(split.parts > 1 ? split.partial_blocks(split.parts) * kBlock * width : 0),
+        finished(c.take<Index>(split.parts > 1 ? split.heads : 0)),
+        dq(c.take<float>(split.heads * head)) {}
+  Index head;       ///< floats of one head, 0 where heads are whole
+  Index* finished;  ///< per head, parts that are done
+  float* dq;        ///< [head][part]: dQᵀ of the part's queries
+};
+
 /// dout [B·T, C], qkv [B·T, 3C], out [B·T, C], lse [B, H, T] → dqkv [B·T, 3C].
 template <class T>
 void attention_backward(const T* dout, const T* qkv, const T* out, const float* lse, T* dqkv,
                         const AttentionShape& shape) {
   const Split split(shape);
   const Widths<T> w(shape.width);
-  const Index block = kBlock * w.padded, partial = split.partial_blocks(split.parts) * block;
-  // Parts of a head add to the same dQ: each has sums of its own, and the one that ends last adds them up.
-  Carver team;
-  if (split.parts > 1)
-    team.memory = scratch(Scratch::team, static_cast<std::size_t>(split.heads * (partial * 4 + 64)) + 64);
-  Index* finished = team.take<Index>(split.parts > 1 ? split.heads : 0);
-  float* shared = team.take<float>(split.parts > 1 ? split.heads * partial : 0);
-  for (Index i = 0; i < split.heads && split.parts > 1; ++i) finished[i] = 0;
-
+  const auto shared = carved<SharedSums>(Scratch::team, split, w.padded);
+  const bool whole = split.parts == 1;
+  for (Index i = 0; i < split.heads && !whole; ++i) shared.finished[i] = 0;
   const auto head = [&](Index i) {
     return BackwardHead<T>{
         head_of(qkv, shape, 3, 0, i),  head_of(qkv, shape, 3, 1, i),
@@ -158,13 +162,13 @@ void attention_backward(const T* dout, const T* qkv, const T* out, const float* 
   for_tasks(split.tasks(), [&](Index task, Index next) {
     const Index i = task % split.heads, p = task / split.heads, n = next / split.heads;
     const auto h = head(i);
-    const auto s = carved<BackwardScratch<T>>(w, split.blocks - split.begin(p),
-                                              split.parts > 1 ? Index{0} : split.blocks);
-    float* parts = split.parts > 1 ? shared + i * partial : s.dq;
+    const auto s = carved<BackwardScratch<T>>(Scratch::own, w, split.blocks - split.begin(p),
+                                              whole ? split.blocks : Index{0});
+    float* parts = whole ? s.dq : shared.dq + i * shared.head;
     backward_part(h, w, s, split.begin(p), split.end(p),
                   prefetch_backward(head(next % split.heads), split.begin(n), split.end(n)),
-                  parts + split.partial_blocks(p) * block);
-    if (split.parts == 1 || __atomic_add_fetch(&finished[i], 1, __ATOMIC_ACQ_REL) == split.parts)
+                  parts + split.partial_blocks(p) * kBlock * w.padded);
+    if (whole || __atomic_add_fetch(&shared.finished[i], 1, __ATOMIC_ACQ_REL) == split.parts)
       write_dq(h.dq, parts, split, w, h.scale);
   });
 }

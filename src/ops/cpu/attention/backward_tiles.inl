@@ -28,7 +28,7 @@ struct BackwardScratch {
         dscore_pairs(c.take<Word>(kPairs ? kChunkBlocks * kPanelsPerBlock * kPairsPanel : 0)),
         dk(c.take<float>(kKeys * w.padded)),
         dv(c.take<float>(kKeys * w.padded)),
-        lse_log2(c.take<float>(queries * kBlock)),
+        lse(c.take<float>(queries * kBlock)),
         delta(c.take<float>(queries * kBlock)),
         dq(c.take<float>(dq_blocks * kBlock * w.padded)) {}
 
@@ -36,10 +36,10 @@ struct BackwardScratch {
   Word *k_panels, *v_panels, *k_pairs;                  ///< kKeyBlocks blocks of keys
   Word *q_panels, *dout_panels, *q_pairs, *dout_pairs;  ///< all queries of the part
   Word *weights, *dscores;                              ///< Pᵀ and dSᵀ, [kKeys][kStride] of a chunk
-  Word* dscore_pairs;       ///< dSᵀ by panels of queries, [panel][kKeys/2][lane]
-  float *dk, *dv;           ///< [kKeys][padded], sums over the chunks so far
-  float *lse_log2, *delta;  ///< per query
-  float* dq;                ///< dQᵀ, [panel][padded][lane]
+  Word* dscore_pairs;  ///< dSᵀ by panels of queries, [panel][kKeys/2][lane]
+  float *dk, *dv;      ///< [kKeys][padded], sums over the chunks so far
+  float *lse, *delta;  ///< per query
+  float* dq;           ///< dQᵀ, [panel][padded][lane]
 };
 
 /// N panels of queries against block `key` of the keys: their weights and gradients of scores.
@@ -50,15 +50,15 @@ struct TilePlace {
   Index ahead;     ///< first query − first key: less than kBlock where the diagonal is near
 };
 
-/// exp2(score·scale_log2 − lse_log2); zero where the key lies in the query's future.
+/// exp(score·scale − lse), where the difference comes first: the logarithms may be much larger than it. Zero
+/// where the key lies in the query's future.
 template <class T, int M, int N>
-[[gnu::always_inline]] inline void soften_tile(Lanes (&x)[M][N], const float* lse_log2, float scale_log2,
-                                               Index ahead) {
+[[gnu::always_inline]] inline void soften_tile(Lanes (&x)[M][N], const float* lse, float scale, Index ahead) {
 #pragma GCC unroll 4
   for (int n = 0; n < N; ++n) {
-    const Lanes lse = load_lanes(lse_log2 + n * kLanes);
+    const Lanes l = load_lanes(lse + n * kLanes);
 #pragma GCC unroll 16
-    for (int m = 0; m < M; ++m) x[m][n] = exp2_of<kExpDegree<T>>(x[m][n] * scale_log2 - lse);
+    for (int m = 0; m < M; ++m) x[m][n] = exp2_of<kExpDegree<T>>((x[m][n] * scale - l) * kLog2E);
   }
   if (ahead >= kBlock) return;
   const LaneInts lane = lane_numbers(AllLanes{});
@@ -70,7 +70,7 @@ template <class T, int M, int N>
 }
 
 template <class T, int N>
-void score_tile(const BackwardScratch<T>& s, const Widths<T>& w, const TilePlace& at, float scale_log2,
+void score_tile(const BackwardScratch<T>& s, const Widths<T>& w, const TilePlace& at, float scale,
                 Prefetch& next) {
   using W = Words<T>;
   constexpr int M = kTileRows<N>;
@@ -82,7 +82,7 @@ void score_tile(const BackwardScratch<T>& s, const Widths<T>& w, const TilePlace
     clear(p);
     multiply_add<W>(p, w.column(s.k_panels, key), {s.q_panels + at.panel * w.panel(), w.panel(), kLanes},
                     w.depth);
-    soften_tile<T>(p, s.lse_log2 + values, scale_log2, at.ahead - m);
+    soften_tile<T>(p, s.lse + values, scale, at.ahead - m);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
       W::template store_operand<N>(s.weights + (key + i) * s.kStride + stored, p[i]);
@@ -146,10 +146,15 @@ void sum_over_queries(const Word* left, const Word* right, const Chunk& c, const
   });
 }
 
-/// dQᵀ of N panels of queries += Kᵀ·dSᵀ, over the first `pairs` words of keys.
+struct Keys {
+  Index words;  ///< of the pairs layout
+  bool first;   ///< no earlier ones have been added
+};
+
+/// dQᵀ of N panels of queries = or += Kᵀ·dSᵀ, over the keys of a column of k_pairs.
 template <class T, int N>
-void sum_over_keys(const BackwardScratch<T>& s, const Widths<T>& w, Index panel, Index in_chunk, Index pairs,
-                   float* dq) {
+void sum_over_keys(const BackwardScratch<T>& s, const Widths<T>& w, Index panel, Index in_chunk,
+                   const Keys& keys, float* dq) {
   constexpr int M = kTileRows<N>;
   const Operand ds = BackwardScratch<T>::kPairs
                          ? Operand{s.dscore_pairs + in_chunk * s.kPairsPanel, s.kPairsPanel, kLanes}
@@ -157,11 +162,13 @@ void sum_over_keys(const BackwardScratch<T>& s, const Widths<T>& w, Index panel,
   for (Index d = 0; d < w.padded; d += M) {
     float* at = dq + (panel * w.padded + d) * kLanes;
     Lanes sums[M][N];
+    clear(sums);
+    if (!keys.first)
 #pragma GCC unroll 16
-    for (int m = 0; m < M; ++m)
+      for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
-      for (int n = 0; n < N; ++n) sums[m][n] = load_lanes(at + (n * w.padded + m) * kLanes);
-    multiply_add<Words<T>>(sums, {s.k_pairs + d, 1, w.padded}, ds, pairs);
+        for (int n = 0; n < N; ++n) sums[m][n] = load_lanes(at + (n * w.padded + m) * kLanes);
+    multiply_add<Words<T>>(sums, {s.k_pairs + d, 1, w.padded}, ds, keys.words);
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4

@@ -6,8 +6,8 @@ namespace weightscope::cpu::WEIGHTSCOPE_ISA {
 constexpr float kLog2E = 1.44269504088896341F, kLn2 = 0.693147180559945309F;
 
 constexpr Index kChunkKeys = 256;  ///< keys whose scores lie in one piece
-constexpr Index kChunkStride =
-    kChunkKeys + kBlock;  ///< of a row; the spare block keeps rows off each other's sets
+/// From row to row of a chunk: not a power of two, which would put all rows into the same cache sets.
+constexpr Index kChunkStride = kChunkKeys + kBlock;
 
 /// The scores of a block of queries are cut into chunks of keys: [chunk][kBlock][kChunkStride], so that the
 /// distance of two rows is a constant.
@@ -166,7 +166,7 @@ template <class T>
 void forward_part(const ForwardHead<T>& h, Index begin, Index end, Prefetch next) {
   const Widths<T> w(h.q.width);
   const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(h.q.width));
-  const auto s = carved<ForwardScratch<T>>(w, end);
+  const auto s = carved<ForwardScratch<T>>(Scratch::own, w, end);
   for (Index b = 0; b < end; ++b) {
     pack_panels(whole_block(h.k, b * kBlock, w, s.spare), w, s.k_panels + b * w.block());
     pack_pairs(whole_block(h.v, b * kBlock, w, s.spare), w, s.v_pairs + b * w.pairs_block());

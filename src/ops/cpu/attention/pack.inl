@@ -92,12 +92,12 @@ struct Carver {
   }
 };
 
-/// S(carver, arguments…) over this thread's scratch memory.
+/// S(carver, arguments…) over scratch memory of this kind.
 template <class S, class... Arguments>
-S carved(const Arguments&... arguments) {
+S carved(Scratch kind, const Arguments&... arguments) {
   Carver measure;
   S(measure, arguments...);
-  Carver carver{scratch(Scratch::own, measure.used)};
+  Carver carver{scratch(kind, measure.used)};
   return S(carver, arguments...);
 }
 

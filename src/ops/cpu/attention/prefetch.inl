@@ -5,11 +5,17 @@ namespace weightscope::cpu::WEIGHTSCOPE_ISA {
 
 class Prefetch {
  public:
-  /// `steps` calls of step() fetch it all.
+  /// `steps` calls of step() fetch the matrices: those first named that together leave room in the cache.
   template <class... M>
-  explicit Prefetch(Index steps, const M&... matrices) : of_{Rows(matrices)...}, count_(sizeof...(M)) {
-    Index most = 0;
-    for (int i = 0; i < count_; ++i) most = of_[i].rows > most ? of_[i].rows : most;
+  explicit Prefetch(Index steps, const M&... matrices) : of_{Rows(matrices)...} {
+    constexpr Index kMostBytes = Index{512} << 10;
+    Index bytes = 0, most = 0;
+    for (; count_ < static_cast<int>(sizeof...(M)); ++count_) {
+      const Rows& x = of_[count_];
+      bytes += x.rows * x.bytes;
+      if (bytes > kMostBytes) break;
+      most = x.rows > most ? x.rows : most;
+    }
     rows_per_step_ = most / (steps > 0 ? steps : 1) + 1;
   }
   void step() {
@@ -34,8 +40,8 @@ class Prefetch {
     Index stride = 0, rows = 0, bytes = 0;
   };
   Rows of_[8];
-  int count_;
-  Index rows_per_step_, row_ = 0;
+  int count_ = 0;
+  Index rows_per_step_ = 0, row_ = 0;
 };
 
 }  // namespace weightscope::cpu::WEIGHTSCOPE_ISA

@@ -10,8 +10,8 @@ constexpr Index kKeyBlocks = 4;  ///< blocks of keys that the backward pass take
 struct Split {
   explicit Split(const AttentionShape& s)
       : heads(s.batch * s.heads), blocks((s.tokens + kBlock - 1) / kBlock) {
-    constexpr Index kWanted = 64,
-                    kSmallest = 16;  // tasks in all; blocks of a part, which pay for its packing
+    constexpr Index kWanted = 32;    // tasks in all
+    constexpr Index kSmallest = 16;  // blocks of a part: each part packs anew what it shares with others
     const Index wanted = (kWanted + heads - 1) / heads, possible = blocks / kSmallest;
     const Index count = wanted < possible ? wanted : possible > 0 ? possible : 1;
     part = ((blocks + count - 1) / count + kKeyBlocks - 1) / kKeyBlocks * kKeyBlocks;
