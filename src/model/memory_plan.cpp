@@ -12,8 +12,8 @@ namespace weightscope {
 namespace {
 
 /// What the libraries take once they are used, measured on models from 0.1 to 100 million parameters: HDF5's
-/// caches, packing buffers of the GEMMs, MPI's queues, and program pages that the start-up did not touch.
-constexpr std::int64_t kLibraries = std::int64_t{18} << 20;
+/// caches, packing buffers of the GEMMs and MPI's queues.
+constexpr std::int64_t kLibraries = std::int64_t{16} << 20;
 
 std::int64_t bytes_of(const at::Tensor& t, std::set<const void*>& seen) {
   if (!t.defined() || !seen.insert(t.unsafeGetTensorImpl()).second) return 0;

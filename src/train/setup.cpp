@@ -60,7 +60,8 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
   open_run(options.resume);
   ops::GemmChoice gemms;
   host.together([&] { gemms = choose_gemms(config_, place_, host, run_); });
-  start_rss_ = resident_bytes();  // with everything that the libraries keep once they have been used
+  start_bytes_ =
+      resident_bytes() - program_bytes();  // with everything that the libraries keep once they have been used
   host.together([&] {
     comm_.emplace(TensorComm::make(host, place_.place, place_.index, config_.parallel.timeout_s));
     node_ = NodeBuffers::make(config_, place_, host, host.node());

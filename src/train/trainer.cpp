@@ -75,7 +75,7 @@ RunStatus Trainer::run(const std::atomic<bool>& stop) {
 
 void Trainer::note_memory(std::int64_t done) {
   const auto planned = total_bytes(plan_memory(config_, host_->size()));
-  const auto measured = host_->max(peak_resident_bytes() - start_rss_);
+  const auto measured = host_->max(peak_resident_bytes() - program_bytes() - start_bytes_);
   host_->together([&] { recorder_->memory(done, planned, measured); });
 }
 

@@ -79,7 +79,7 @@ class Trainer {
   std::optional<Checkpoint> checkpoint_;  ///< rank 0 only, and only until it is loaded
   std::int64_t first_step_ = 0;
   double earlier_seconds_ = 0, val_loss_ = 0;
-  std::int64_t start_rss_ = 0;  ///< bytes, before anything of this run was allocated
+  std::int64_t start_bytes_ = 0;  ///< besides the program's files, before anything of this run was allocated
 
   std::optional<TensorComm> comm_;
   std::unique_ptr<NodeBuffers> node_;  ///< holds the memory of store_ when ranks of a node share it
