@@ -41,6 +41,7 @@ class Row:
     seconds: Spread
     ratio: Spread
     blocks: list[list[float]]
+    peak_bytes: int
 
 
 def rows_of(workers: Sequence[Worker]) -> list[Row]:
@@ -55,6 +56,7 @@ def rows_of(workers: Sequence[Worker]) -> list[Row]:
                 Spread.of([seconds for block in worker.blocks for seconds in block]),
                 Spread.of([their / our for their, our in zip(theirs, ours, strict=True)]),
                 worker.blocks,
+                worker.peak_bytes,
             )
         )
     return rows

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from peers.gemm_peer import FLOPS as GEMM_FLOPS
 from results import ROOT, Row, as_json, caption, ratio_text, rows_of, table, write_json
 from workers import Command, WorkerError, interleave
 
 PEER = Path(__file__).parent / "peers" / "train_peer.py"
+GEMM = Path(__file__).parent / "peers" / "gemm_peer.py"
 PEERS = {
     "plain": ("PyTorch, plain GPT", ["--model", "plain"]),
     "plain-compile": ("PyTorch, plain GPT, torch.compile", ["--model", "plain", "--compile"]),
@@ -33,6 +35,12 @@ class Shape:
     vocab: int
     block: int
     batch: int
+
+    @property
+    def flops(self) -> float:
+        """Of the model, forward and backward: 6 per weight of a matrix and token, and causal attention."""
+        weights = 12 * self.layers * self.width**2 + self.vocab * self.width
+        return self.batch * self.block * 6.0 * (weights + self.layers * self.block * self.width)
 
     def words(self) -> list[str]:
         names = ("layers", "heads", "width", "vocab", "block", "batch")
@@ -84,16 +92,40 @@ def peer_command(peer: str, shape: Shape, precision: str, mode: Mode) -> Command
     return Command(f"{title}, DDP gloo", [sys.executable, *launch, *options], mode.threads)
 
 
-def markdown(name: str, shape: Shape, groups: Sequence[tuple[str, Mode, Sequence[Row]]]) -> str:
-    lines = []
-    for precision, mode, rows in groups:
-        for row in rows:
-            milliseconds = [f"{1e3 * t:.1f}" for t in (row.seconds.median, row.seconds.q25, row.seconds.q75)]
-            tokens = f"{shape.batch * shape.block / row.seconds.median:.0f}"
-            time = f"{milliseconds[0]} ({milliseconds[1]}–{milliseconds[2]})"
-            lines.append([row.name, precision, mode.title, tokens, time, ratio_text(row)])
-    heads = ["", "precision", "ranks × threads", "tokens/s", "ms per step (quartiles)", "time / weightscope's"]
-    return f"**{name}**: {shape.title}\n\n{table(heads, lines)}\n"
+def gemm_command(precision: str, mode: Mode) -> Command:
+    words = [sys.executable, str(GEMM), "--precision", precision, "--threads", str(mode.threads)]
+    return Command("torch.mm", words, mode.threads)
+
+
+@dataclass(frozen=True)
+class Group:
+    """What ran in turn. `gemm`: seconds of one torch.mm by one rank, while the others waited."""
+
+    precision: str
+    mode: Mode
+    rows: Sequence[Row]
+    gemm: Row
+
+    def lines(self, shape: Shape) -> list[list[str]]:
+        at_most = self.mode.ranks * GEMM_FLOPS / self.gemm.seconds.median
+        own = self.rows[0].peak_bytes
+        lines = []
+        for row in self.rows:
+            middle, low, high = (f"{1e3 * t:.1f}" for t in (row.seconds.median, row.seconds.q25, row.seconds.q75))
+            rate = f"{shape.batch * shape.block / row.seconds.median:.0f}"
+            share = f"{shape.flops / row.seconds.median / at_most:.0%}"
+            memory = f"{row.peak_bytes / 2**20:.0f} ({row.peak_bytes / own:.2f}×)"
+            time = f"{middle} ({low}–{high})"
+            lines.append([row.name, self.precision, self.mode.title, rate, time, ratio_text(row), share, memory])
+        return lines
+
+
+def markdown(name: str, shape: Shape, groups: Sequence[Group]) -> str:
+    heads = [
+        "", "precision", "ranks × threads", "tokens/s", "ms per step (quartiles)", "time / weightscope's",
+        "share of torch.mm", "MiB per rank",
+    ]  # fmt: skip
+    return f"**{name}**: {shape.title}\n\n{table(heads, [line for group in groups for line in group.lines(shape)])}\n"
 
 
 def parse() -> argparse.Namespace:
@@ -126,7 +158,8 @@ def main() -> int:
     arguments = parse()
     document: list[dict[str, object]] = []
     for name in arguments.shapes:
-        shape, groups = SHAPES[name], []
+        shape = SHAPES[name]
+        groups: list[Group] = []
         for precision in arguments.precisions:
             for mode in map(Mode.parse, arguments.modes):
                 if shape.batch % mode.ranks:
@@ -134,10 +167,11 @@ def main() -> int:
                 print(f"{name} {precision} {mode.title}", file=sys.stderr, flush=True)
                 commands = [our_command(arguments.program, shape, precision, mode)]
                 commands += [peer_command(peer, shape, precision, mode) for peer in arguments.peers]
-                rows = rows_of(interleave(commands, arguments.rounds, arguments.block_seconds))
-                groups.append((precision, mode, rows))
+                commands.append(gemm_command(precision, mode))
+                *rows, gemm = rows_of(interleave(commands, arguments.rounds, arguments.block_seconds))
+                groups.append(Group(precision, mode, rows, gemm))
                 group = {"shape": name, "precision": precision, "ranks": mode.ranks, "threads": mode.threads}
-                document.append({**group, "tokens_per_step": shape.batch * shape.block, "rows": as_json(rows)})
+                document.append({**group, "tokens_per_step": shape.batch * shape.block, "rows": as_json([*rows, gemm])})
         print(markdown(name, shape, groups), flush=True)
     print(caption())
     if arguments.json:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 ENVIRONMENT: Mapping[str, str] = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -39,10 +40,12 @@ class Command:
 
 @dataclass
 class Worker:
-    """One started worker. `blocks` holds the seconds of every repetition, one list per block."""
+    """One started worker. `blocks` holds the seconds of every repetition, one list per block; `peak_bytes` the most
+    memory that one of its processes (a rank) ever had, shared memory included."""
 
     command: Command
     blocks: list[list[float]] = field(default_factory=list)
+    peak_bytes: int = 0
 
     def __post_init__(self) -> None:
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in close)
@@ -76,6 +79,9 @@ class Worker:
         last = "\n  ".join(self._stderr.read().strip().splitlines()[-12:])
         raise WorkerError(f"{self.command.name} ended with code {code}:\n  {last}")
 
+    def note_peak(self) -> None:
+        self.peak_bytes = max(map(peak_bytes, process_tree(self._process.pid)))
+
     def close(self) -> None:
         """Ends the input and waits for the end of the process."""
         try:
@@ -84,6 +90,16 @@ class Worker:
             self._process.kill()
             self._process.communicate()
         self._stderr.close()
+
+
+def process_tree(pid: int) -> list[int]:
+    children = [int(n) for path in Path(f"/proc/{pid}/task").glob("*/children") for n in path.read_text().split()]
+    return [pid, *(below for child in children for below in process_tree(child))]
+
+
+def peak_bytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def interleave(commands: Sequence[Command], rounds: int, block_seconds: float, most: int = 200) -> list[Worker]:
@@ -102,4 +118,6 @@ def interleave(commands: Sequence[Command], rounds: int, block_seconds: float, m
             for i in range(len(workers)):
                 at = (turn + i) % len(workers)
                 workers[at].blocks.append(workers[at].run(repetitions[at]))
+        for worker in workers:
+            worker.note_peak()
     return workers

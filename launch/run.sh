@@ -2,7 +2,8 @@
 # Runs weightscope on N ranks of this machine, or of the current Slurm allocation.
 #   launch/run.sh N train configs/quickstart.yaml [options]
 # --bind-to none: mpirun would otherwise pin each rank, with all its threads, to one core; the program shares the cores
-# out itself. Inside an allocation use srun --mpi=pmix where Slurm has it (slurm/train.sbatch).
+# out itself and stays on its own (docs/cli.md). Inside an allocation use srun --mpi=pmix where Slurm has it
+# (slurm/train.sbatch).
 set -euo pipefail
 ranks=${1:?usage: launch/run.sh N COMMAND [ARGUMENTS]}; shift
 . "$(dirname "$0")/env.sh"

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "app/cores.hpp"
 #include "comm/host_comm.hpp"
 #include "config/config.hpp"
 
@@ -9,10 +10,10 @@ namespace weightscope {
 
 enum class OutputFormat { text, json };
 
-/// What every command gets: the ranks, and the threads this one may use.
+/// What every command gets: the ranks, and the cores this one may use.
 struct Context {
   const HostComm* host = nullptr;
-  int threads = 1;
+  CoreShare cores;
   bool is_root() const { return host->is_root(); }
 };
 
@@ -25,12 +26,5 @@ struct ConfigArguments {
 /// Rank 0 reads the file, all ranks parse the same bytes. world = 0: ranks do not matter to this command.
 /// Collective.
 RunConfig load_config(const Context& context, const ConfigArguments& arguments, int world);
-
-/// Cores this rank may use: those of its affinity mask, divided by the ranks of its node that share them
-/// (none does when mpirun or Slurm bound each rank to its own). OMP_NUM_THREADS overrides. Collective.
-int share_cores(const HostComm& host);
-
-/// The same number for OpenMP and LibTorch.
-void use_threads(int threads);
 
 }  // namespace weightscope

@@ -22,7 +22,6 @@ int print(const InitReport& report, OutputFormat format) {
 
 int run_init(const Context& context, const InitArguments& arguments) {
   const auto config = load_config(context, arguments.config, 0);
-  use_threads(context.threads);
   const ParamStore store(config.model, types_of(Precision::fp32), {}, 1);
   const auto plan = plan_initialization(config, store.parameters());
   if (config.init.from.empty())
@@ -49,7 +48,6 @@ int run_init(const Context& context, const InitArguments& arguments) {
 }
 
 int run_audit(const Context& context, const AuditArguments& arguments) {
-  use_threads(context.threads);
   RunConfig config;
   if (std::filesystem::exists(arguments.scheme))
     config = load_config(context, {arguments.scheme, "", {}}, 0);

@@ -85,7 +85,8 @@ int run_doctor(const Context& context) {
   std::printf("CUDA          %s; %d device(s) usable\n", device_support(), cuda_devices());
   std::printf("LibTorch      %s\n", torch_version());
   std::printf("HDF5          %s\n", hdf5_version().c_str());
-  std::printf("CPU kernels   %s; %d thread(s) per rank\n", cpu::kernels().isa, context.threads);
+  std::printf("CPU kernels   %s; %d thread(s) per rank%s\n", cpu::kernels().isa, context.cores.threads,
+              context.cores.bind_to.empty() ? "" : ", bound to cores of its own");
   return 0;
 }
 

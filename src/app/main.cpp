@@ -25,9 +25,11 @@ int end_with(const weightscope::HostComm& host, const weightscope::Error& error)
 
 int run(const weightscope::CommandLine& line, const weightscope::HostComm& host) {
   using namespace weightscope;
-  if (!host.is_root() && !line.all_ranks) return 0;
   try {
-    return line.run(Context{&host, share_cores(host)}, stop_requested);
+    const Context context{&host, share_cores(host)};
+    bind(context.cores);
+    use_threads(context.cores.threads);
+    return line.run(context, stop_requested);
   } catch (const Error& error) {
     return end_with(host, error);
   } catch (const std::exception& error) {
@@ -55,6 +57,8 @@ int main(int argc, char** argv) {
   set_log_level(line.quiet ? LogLevel::quiet : LogLevel::info);
   const MpiScope mpi(&argc, &argv);
   for (const int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGINT}) std::signal(signal, request_stop);
-  const auto host = HostComm::world();
-  return run(line, host);
+  const auto world = HostComm::world();
+  if (line.all_ranks) return run(line, world);
+  const auto alone = world.split(world.is_root() ? 0 : 1);  // one rank does it, and waits for no other
+  return world.is_root() ? run(line, alone) : 0;
 }

@@ -41,7 +41,6 @@ int run_prepare(const Context&, const PrepareArguments& a) {
 }
 
 int run_eval(const Context& context, const EvalArguments& arguments) {
-  use_threads(context.threads);
   const auto& host = *context.host;
   Evaluation result;
   std::optional<ParamStore> store;
@@ -74,8 +73,7 @@ int run_eval(const Context& context, const EvalArguments& arguments) {
   return 0;
 }
 
-int run_sample(const Context& context, const SampleArguments& a) {
-  use_threads(context.threads);
+int run_sample(const Context&, const SampleArguments& a) {
   const auto model = model_of(a.model);
   const auto tokenizer = Tokenizer::make(
       a.tokenizer.empty() ? tokenizer_of(resolve_checkpoint(a.model), model.vocab) : a.tokenizer);

@@ -6,8 +6,7 @@ namespace weightscope {
 
 int run_train(const Context& context, const TrainArguments& arguments, const std::atomic<bool>& stop) {
   const auto config = load_config(context, arguments.config, context.host->size());
-  use_threads(context.threads);
-  Trainer trainer(config, *context.host, {arguments.resume, arguments.progress, context.threads});
+  Trainer trainer(config, *context.host, {arguments.resume, arguments.progress, context.cores.threads});
   const auto status = trainer.run(stop);
   if (status.status == "stopped") {
     if (context.is_root())

@@ -14,7 +14,6 @@
 namespace weightscope {
 
 int run_measure(const Context& context, const MeasureArguments& arguments) {
-  use_threads(context.threads);
   require(!std::filesystem::exists(arguments.output), Fault::output,
           arguments.output + " exists already; nothing is overwritten");
   const auto model = model_of(arguments.model);
@@ -45,8 +44,7 @@ int run_measure(const Context& context, const MeasureArguments& arguments) {
   return 0;
 }
 
-int run_export(const Context& context, const ConvertArguments& arguments) {
-  use_threads(context.threads);
+int run_export(const Context&, const ConvertArguments& arguments) {
   const auto model = model_of(arguments.from);
   const ParamStore store(model, types_of(Precision::fp32), {}, 1);
   load_model(arguments.from, store);
@@ -55,8 +53,7 @@ int run_export(const Context& context, const ConvertArguments& arguments) {
   return 0;
 }
 
-int run_import(const Context& context, const ConvertArguments& arguments) {
-  use_threads(context.threads);
+int run_import(const Context&, const ConvertArguments& arguments) {
   RunConfig config;
   config.model = model_of(arguments.from);
   config.name = "imported", config.init.from = arguments.from;

@@ -185,6 +185,10 @@ def test_doctor_names_the_libraries(program: Program) -> None:
         assert word in text
 
 
+def test_a_command_of_one_rank_under_mpirun_runs_once_and_ends(program: Program) -> None:
+    assert program("doctor", ranks=2, timeout=30).out.count("LibTorch") == 1
+
+
 @pytest.mark.parametrize(
     ("name", "settings"),
     [

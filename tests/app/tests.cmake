@@ -1,0 +1,1 @@
+weightscope_test(app/cores.test.cpp LINK app LABELS fast)
