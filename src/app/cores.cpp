@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -67,6 +68,9 @@ std::vector<std::vector<int>> cores_of(const Processors& mine, const Siblings& s
   return cores;
 }
 
+/// Of this machine. With one the kernel places ranks as well as a binding would (docs/performance.md).
+bool one_memory_node() { return !std::filesystem::exists("/sys/devices/system/node/node1"); }
+
 bool set_by_user(const char* name) {
   const char* text = std::getenv(name);
   return text != nullptr && *text != '\0';
@@ -105,7 +109,7 @@ CoreShare share_cores(const HostComm& host) {
     if (fixed != share.threads) share.bind_to.clear();
     share.threads = fixed;
   }
-  if (set_by_user("OMP_PROC_BIND") || set_by_user("OMP_PLACES")) share.bind_to.clear();
+  if (set_by_user("OMP_PROC_BIND") || set_by_user("OMP_PLACES") || one_memory_node()) share.bind_to.clear();
   return share;
 }
 
