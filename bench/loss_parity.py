@@ -22,7 +22,7 @@ from peers.plain_gpt import PlainGpt, Shape
 from results import ROOT, caption, table
 from workers import ENVIRONMENT
 
-BATCH = 16
+BATCH = 4
 SHAPES = {"tiny": Shape(2, 2, 64, 256, 64), "S": Shape(6, 6, 384, 256, 256)}
 HEADER_BYTES = 1024
 

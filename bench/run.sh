@@ -35,6 +35,10 @@ exchange() {
 python bench/snapshot.py "${options[@]}" --json "$out/snapshot.json" | keep snapshot
 python bench/train.py "${options[@]}" --json "$out/train.json" | keep train
 exchange | keep exchange
-python bench/scaling.py "${scaling[@]}" --json "$out/scaling.json" | keep scaling
+scaling() {
+  python bench/scaling.py "${scaling[@]}" --json "$out/scaling.json"
+  [ $kind = quick ] || python bench/scaling.py --shape M --ranks 1,2 --predict --json "$out/scaling-M.json"
+}
+scaling | keep scaling
 python bench/loss_parity.py "${parity[@]}" --json "$out/loss_parity.json" | keep loss_parity
 echo "bench: wrote $out and $page"

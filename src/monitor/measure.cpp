@@ -21,8 +21,8 @@ void count_chunk(const BlockKernel& kernel, const WeightSlice& slice, const Chun
   for (std::size_t at = 0; at < chunk.count; at += kBlock)
     kernel.run(x + at, initial == nullptr ? nullptr : initial + at,
                static_cast<std::uint32_t>(std::min(kBlock, chunk.count - at)), counters.data(), blocks++);
-  for (std::size_t s = 0; s < kSlots; ++s)
-    for (std::size_t copy = 0; copy < kCounterCopies; ++copy) slots[s] += counters[copy * kCounterStride + s];
+  for (std::size_t copy = 0; copy < kCounterCopies; ++copy)
+    for (std::size_t s = 0; s < kSlots; ++s) slots[s] += counters[copy * kCounterStride + s];
 }
 
 void run_on_host(std::span<const WeightSlice> slices, Pass& pass, int threads) {
