@@ -15,7 +15,6 @@ from results import ROOT, Row, as_json, caption, rows_of, table, write_json
 from train import SHAPES, Mode, Shape, our_command
 from workers import WorkerError, interleave
 
-
 ASSUMED = """
 Assumed, not measured. CPU nodes: 64 ranks with the step of one rank measured above; they read each other's gradients
 once, at 200 GB/s for the node; 25 GB/s and 2 µs between nodes. GPU nodes: 8 ranks with a step of 140 ms (65,536 tokens
