@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "comm/mpi_check.hpp"
+#include "comm/watchdog.hpp"
 
 namespace weightscope {
 namespace {
@@ -74,11 +75,15 @@ HostComm::~HostComm() {
   if (comm_ != MPI_COMM_NULL) MPI_Comm_free(&comm_);
 }
 
-void HostComm::barrier() const { mpi_check(MPI_Barrier(comm_), "MPI_Barrier"); }
+void HostComm::barrier() const {
+  const Wait wait("MPI_Barrier", 0);
+  mpi_check(MPI_Barrier(comm_), "MPI_Barrier");
+}
 
 void HostComm::broadcast(std::span<std::byte> bytes) const {
   for (std::size_t from = 0; from < bytes.size(); from += kChunk) {
     const auto count = static_cast<int>(std::min(kChunk, bytes.size() - from));
+    const Wait wait("MPI_Bcast", count);
     mpi_check(MPI_Bcast(bytes.data() + from, count, MPI_BYTE, 0, comm_), "MPI_Bcast");
   }
 }
@@ -95,6 +100,7 @@ std::vector<std::vector<std::byte>> HostComm::gather(std::span<const std::byte> 
   require(mine.size() < kChunk, Fault::internal, "HostComm::gather carries small messages only");
   const int count = static_cast<int>(mine.size());
   std::vector<int> counts(is_root() ? static_cast<std::size_t>(size_) : 0), offsets(counts.size());
+  const Wait wait("MPI_Gatherv", count);
   mpi_check(MPI_Gather(&count, 1, MPI_INT, counts.data(), 1, MPI_INT, 0, comm_), "MPI_Gather");
   int total = 0;
   for (std::size_t r = 0; r < counts.size(); ++r) offsets[r] = total, total += counts[r];
@@ -116,18 +122,22 @@ std::vector<std::string> HostComm::gather(const std::string& mine) const {
 }
 
 double HostComm::sum(double value) const {
+  const Wait wait("MPI_Allreduce", sizeof value);
   mpi_check(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, MPI_SUM, comm_), "MPI_Allreduce");
   return value;
 }
 double HostComm::max(double value) const {
+  const Wait wait("MPI_Allreduce", sizeof value);
   mpi_check(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, MPI_MAX, comm_), "MPI_Allreduce");
   return value;
 }
 std::int64_t HostComm::max(std::int64_t value) const {
+  const Wait wait("MPI_Allreduce", sizeof value);
   mpi_check(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, MPI_MAX, comm_), "MPI_Allreduce");
   return value;
 }
 void HostComm::sum(std::span<double> values) const {
+  const Wait wait("MPI_Allreduce", static_cast<std::int64_t>(values.size_bytes()));
   mpi_check(
       MPI_Allreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_DOUBLE, MPI_SUM, comm_),
       "MPI_Allreduce");

@@ -7,6 +7,7 @@
 
 #include "comm/mpi_check.hpp"
 #include "comm/tensor_comm.hpp"
+#include "comm/watchdog.hpp"
 #include "core/error.hpp"
 
 namespace weightscope {
@@ -64,7 +65,10 @@ class HalfBucket {
 
  private:
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
-  void wait() { mpi_check(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait"); }
+  void wait() {
+    const Wait wait("MPI_Wait of a bucket", static_cast<std::int64_t>(out_.size() * sizeof(Half)));
+    mpi_check(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait");
+  }
 
   MPI_Comm comm_;
   int me_, ranks_, mine_ = 0;
@@ -115,9 +119,12 @@ void LeaderReduce::start(Buffer bucket) {
 }
 
 void LeaderReduce::finish() {
-  mpi_check(
-      MPI_Waitall(static_cast<int>(impl_->requests.size()), impl_->requests.data(), MPI_STATUSES_IGNORE),
-      "MPI_Waitall");
+  {
+    const Wait wait("MPI_Waitall of buckets", static_cast<std::int64_t>(impl_->requests.size()));
+    mpi_check(
+        MPI_Waitall(static_cast<int>(impl_->requests.size()), impl_->requests.data(), MPI_STATUSES_IGNORE),
+        "MPI_Waitall");
+  }
   impl_->requests.clear();
   if (!impl_->buckets.empty()) impl_->buckets.back().add_up();
   for (auto& bucket : impl_->buckets) bucket.deliver();

@@ -5,4 +5,4 @@ if(WEIGHTSCOPE_CUDA)
   set(nccl_libraries NCCL::nccl CUDA::cudart)
 endif()
 weightscope_module(comm DEPS core PRIVATE MPI::MPI_CXX ${nccl_libraries}
-  SOURCES host_comm.cpp tensor_comm.cpp mpi_backend.cpp mpi_version.cpp node_memory.cpp node_mapping.cpp leader_reduce.cpp ${nccl_source})
+  SOURCES host_comm.cpp watchdog.cpp tensor_comm.cpp mpi_backend.cpp mpi_version.cpp node_memory.cpp node_mapping.cpp leader_reduce.cpp ${nccl_source})

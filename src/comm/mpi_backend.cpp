@@ -4,6 +4,7 @@
 
 #include "comm/mpi_check.hpp"
 #include "comm/tensor_comm.hpp"
+#include "comm/watchdog.hpp"
 #include "core/error.hpp"
 
 namespace weightscope {
@@ -53,6 +54,7 @@ void MpiBackend::all_reduce_mean(Buffer buffer) {
   check_host(buffer);
   for (std::size_t from = 0; from < buffer.count; from += kMessage) {
     const auto p = part(buffer, from, std::min(kMessage, buffer.count - from));
+    const Wait wait("MPI_Allreduce", static_cast<std::int64_t>(p.bytes()));
     mpi_check(
         MPI_Allreduce(MPI_IN_PLACE, p.data, static_cast<int>(p.count), type_of(p), MPI_SUM, host_->native()),
         "MPI_Allreduce");
@@ -73,6 +75,7 @@ void MpiBackend::all_reduce_sum_tree(Buffer buffer) {
     // same sum.
     for (int bit = 1; bit < host_->size(); bit *= 2) {
       const int peer = host_->rank() ^ bit;
+      const Wait wait("MPI_Sendrecv", static_cast<std::int64_t>(p.bytes()));
       mpi_check(MPI_Sendrecv(p.data, count, type_of(p), peer, bit, theirs.data(), count, type_of(p), peer,
                              bit, host_->native(), MPI_STATUS_IGNORE),
                 "MPI_Sendrecv");
@@ -92,6 +95,7 @@ void MpiBackend::reduce_scatter_mean(Buffer whole, Buffer mine) {
       const auto p = part(whole, static_cast<std::size_t>(owner) * mine.count + from,
                           std::min(kMessage, mine.count - from));
       const bool here = owner == host_->rank();
+      const Wait wait("MPI_Reduce", static_cast<std::int64_t>(p.bytes()));
       mpi_check(MPI_Reduce(here ? MPI_IN_PLACE : p.data, here ? p.data : nullptr, static_cast<int>(p.count),
                            type_of(p), MPI_SUM, owner, host_->native()),
                 "MPI_Reduce");
@@ -111,6 +115,7 @@ void MpiBackend::broadcast_from(int owner, Buffer buffer) {
   auto* data = static_cast<std::byte*>(buffer.data);
   for (std::size_t from = 0; from < buffer.bytes(); from += kMessage) {
     const auto count = static_cast<int>(std::min(kMessage, buffer.bytes() - from));
+    const Wait wait("MPI_Bcast", count);
     mpi_check(MPI_Bcast(data + from, count, MPI_BYTE, owner, host_->native()), "MPI_Bcast");
   }
 }

@@ -14,6 +14,7 @@
 
 #include "comm/mpi_check.hpp"
 #include "comm/node_mapping.hpp"
+#include "comm/watchdog.hpp"
 #include "core/error.hpp"
 
 namespace weightscope {
@@ -44,6 +45,7 @@ struct NodeMemory::Impl {
   Impl(const HostComm& n, std::size_t bytes) : node(&n) {
     const auto mine = std::as_bytes(std::span(&bytes, 1));
     std::vector<std::size_t> sizes(static_cast<std::size_t>(n.size()));
+    const Wait wait("MPI_Allgather", sizeof bytes);
     mpi_check(
         MPI_Allgather(mine.data(), sizeof bytes, MPI_BYTE, sizes.data(), sizeof bytes, MPI_BYTE, n.native()),
         "MPI_Allgather");
@@ -74,8 +76,12 @@ bool NodeMemory::Impl::open_files() {
   const MemoryFile mine(segments[me].bytes);
   std::vector<MemoryFile::Name> names(segments.size());
   const auto name = mine.name();
-  mpi_check(MPI_Allgather(&name, sizeof name, MPI_BYTE, names.data(), sizeof name, MPI_BYTE, node->native()),
-            "MPI_Allgather");
+  {
+    const Wait wait("MPI_Allgather", sizeof name);
+    mpi_check(
+        MPI_Allgather(&name, sizeof name, MPI_BYTE, names.data(), sizeof name, MPI_BYTE, node->native()),
+        "MPI_Allgather");
+  }
   bool ok = mine.good();
   for (std::size_t r = 0; ok && r < segments.size(); ++r) {
     segments[r].data = map_memory_file(names[r], segments[r].bytes);

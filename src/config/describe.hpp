@@ -108,6 +108,9 @@ void describe(Is<TrainConfig> auto& c, V& v) {
     "fp32, or bf16 (GEMMs and activations; master weights, sums and residual stream stay fp32)");
   v("device", c.device, any(), "auto: CUDA where there is a GPU and a build for it");
   v("grad_clip", c.grad_clip, at_least(0), "largest global L2 norm of the gradient; 0: no clipping");
+  v("max_seconds", c.max_seconds, at_least(0),
+    "this start saves its state and ends with code 75 after so long [s]; 0: no limit but that of the Slurm "
+    "job");
   v("recompute", c.recompute, any(),
     "keep only block inputs and compute the rest again in backward: less memory, about 1/3 more time");
   v("gemm", c.gemm, any(),

@@ -46,6 +46,7 @@ struct TrainConfig {
   Precision precision = Precision::fp32;
   Device device = Device::automatic;
   double grad_clip = 1.0;  ///< 0 = no clipping
+  double max_seconds = 0;  ///< 0 = no limit
   bool recompute = false;
   GemmPolicy gemm = GemmPolicy::automatic;
 };

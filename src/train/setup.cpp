@@ -53,7 +53,13 @@ DevicePlace choose_place(const RunConfig& config, const HostComm& host) {
 }
 
 Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOptions& options)
-    : config_(config), host_(&host), options_(options), run_(config.output) {
+    : config_(config),
+      host_(&host),
+      options_(options),
+      run_(config.output),
+      limit_(TimeLimit::Clock::now(), config.train.max_seconds) {
+  if (host.size() > 1)
+    watchdog_.emplace(config.parallel.timeout_s, host.rank(), [this] { return last_checkpoint_text(); });
   host.together([&] { place_ = choose_place(config_, host); });
   warm_up(types_of(config_.train.precision));
   open_data();

@@ -52,7 +52,8 @@ RunStatus Trainer::run(const std::atomic<bool>& stop) {
     while (done < config_.train.steps) {
       train_step(done++);
       // Any rank may be the one that was told to stop: all of them leave at the same step.
-      if (host_->max(std::int64_t{stop ? 1 : 0}) == 0 || done == config_.train.steps) continue;
+      const bool leave = stop || limit_.reached(TimeLimit::Clock::now(), step_seconds_);
+      if (host_->max(std::int64_t{leave ? 1 : 0}) == 0 || done == config_.train.steps) continue;
       checkpoint_at(done);
       status.status = "stopped";
       break;
@@ -90,10 +91,11 @@ void Trainer::train_step(std::int64_t step) {
     recorder_->add(TrainRow{step, result.loss, result.lr, result.grad_norm, rate, seconds});
     progress_->update(step + 1, result.loss, rate);
   });
-  after_update(step + 1, result, seconds);
+  step_seconds_ = seconds;
+  after_update(step + 1, result);
 }
 
-void Trainer::after_update(std::int64_t done, const StepResult& result, double) {
+void Trainer::after_update(std::int64_t done, const StepResult& result) {
   const std::int64_t last = config_.train.steps;
   if (due(config_.monitor.replicas_every, done, last)) check_replicas(done);
   if (due(config_.eval.every, done, last)) evaluate_at(done);

@@ -7,6 +7,7 @@
 
 #include "comm/host_comm.hpp"
 #include "comm/tensor_comm.hpp"
+#include "comm/watchdog.hpp"
 #include "config/run_config.hpp"
 #include "data/loader.hpp"
 #include "model/gpt.hpp"
@@ -17,6 +18,7 @@
 #include "train/progress.hpp"
 #include "train/recorder.hpp"
 #include "train/state.hpp"
+#include "train/time_limit.hpp"
 #include "train/train_step.hpp"
 
 namespace weightscope {
@@ -41,7 +43,8 @@ struct RunStatus {
 class Trainer {
  public:
   Trainer(const RunConfig& config, const HostComm& host, const TrainerOptions& options);
-  /// Until train.steps, or until `stop` becomes true on any rank: then the state is saved first.
+  /// Until train.steps, or until `stop` becomes true or the time is up on any rank: then the state is saved
+  /// first.
   RunStatus run(const std::atomic<bool>& stop);
   const InitReport& init_report() const { return init_report_; }  ///< rank 0, fresh starts
 
@@ -55,7 +58,7 @@ class Trainer {
   void note_memory(std::int64_t done);
 
   void train_step(std::int64_t step);
-  void after_update(std::int64_t done, const StepResult& result, double seconds);
+  void after_update(std::int64_t done, const StepResult& result);
   void evaluate_at(std::int64_t done);
   void snapshot_at(std::int64_t done, const std::vector<double>& moved);
   void checkpoint_at(std::int64_t done);
@@ -93,6 +96,9 @@ class Trainer {
   std::optional<Recorder> recorder_;
   std::unique_ptr<Loader> loader_;
   std::optional<Progress> progress_;
+  TimeLimit limit_;
+  double step_seconds_ = 0;           ///< of the last step
+  std::optional<Watchdog> watchdog_;  ///< last: it reads other members
 };
 
 /// CPU or GPU for this rank: train.device and parallel.backend, GPUs dealt out by local rank. Error{config}

@@ -7,7 +7,8 @@ find_path(CUDA_RUNTIME_HEADERS crt/host_defines.h HINTS "${TORCH_ROOT}/../nvidia
 if(NCCL_HEADERS AND CUDA_RUNTIME_HEADERS)
   weightscope_test(comm/nccl_backend.test.cpp LINK core PRIVATE MPI::MPI_CXX RANKS 1 2 3 4 LABELS fast)
   target_sources(test_comm_nccl_backend PRIVATE comm/fake_nccl.cpp ${PROJECT_SOURCE_DIR}/src/comm/nccl_backend.cpp
-    ${PROJECT_SOURCE_DIR}/src/comm/host_comm.cpp ${PROJECT_SOURCE_DIR}/src/comm/mpi_backend.cpp)
+    ${PROJECT_SOURCE_DIR}/src/comm/host_comm.cpp ${PROJECT_SOURCE_DIR}/src/comm/mpi_backend.cpp
+    ${PROJECT_SOURCE_DIR}/src/comm/watchdog.cpp)
   target_include_directories(test_comm_nccl_backend SYSTEM PRIVATE ${NCCL_HEADERS} ${CUDA_RUNTIME_HEADERS})
 else()
   message(STATUS "no nccl.h: the NCCL backend is not tested")

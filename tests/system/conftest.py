@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,33 @@ class Result:
     code: int
     out: str
     err: str
+
+
+def alive(pid: int) -> bool:
+    """Not one that is dead already and only waits for its parent to notice."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@dataclass
+class Running:
+    """mpirun, the processes of its ranks, and what they were told."""
+
+    process: subprocess.Popen[str]
+    ranks: list[int]
+    words: list[str]
+
+    def wait(self, timeout: float) -> Result:
+        """Until all of it is gone."""
+        _, err = self.process.communicate(timeout=timeout)
+        for _ in range(100):  # mpirun may be gone a moment before its ranks
+            if not any(map(alive, self.ranks)):
+                break
+            time.sleep(0.05)
+        assert not any(map(alive, self.ranks))
+        return Result(self.process.returncode, "", err)
 
 
 @dataclass
@@ -77,6 +105,27 @@ class Program:
             threads=threads,
             check=check,
         )
+
+    def start(self, config: Path | str, output: str, ranks: int, **settings: object) -> "Running":
+        """Training that goes on while the test does something to it. Has taken at least five steps on return."""
+        sets = [word for key, value in settings.items() for word in ("--set", f"{key.replace('__', '.')}={value}")]
+        words = ["train", str(config), "--output", output, "--progress", "none", *sets]
+        process = subprocess.Popen(
+            ["mpirun", "--bind-to", "none", "-n", str(ranks), str(BINARY), *words],
+            cwd=self.folder,
+            env=environment(1),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        log = self.folder / output / "log.jsonl"
+        for _ in range(1000):
+            if log.exists() and log.read_text().count('"event":"train"') > 5:
+                break
+            time.sleep(0.02)
+        pids = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
+        found = Running(process, [int(pid) for pid in pids.stdout.split()], words)
+        assert len(found.ranks) == ranks
+        return found
 
     def log(self, output: str, event: str = "train") -> list[dict]:
         lines = [json.loads(line) for line in (self.folder / output / "log.jsonl").read_text().splitlines()]

@@ -1,15 +1,14 @@
 """Stopping and going on changes nothing; where a run computes changes nothing that it should not."""
 
 import json
+import os
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import h5py
 import pytest
 from compare import checkpoint, experiment_differences, largest_difference, same_bits, state
-from conftest import BINARY, Program, environment
+from conftest import Program
 
 EXPERIMENT = "experiment.h5"
 
@@ -85,42 +84,16 @@ def test_sharded_moments_give_the_weights_of_whole_ones(program: Program, tiny: 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 def test_a_signal_to_one_rank_saves_and_ends_all_with_75(program: Program, tiny: Path, number: signal.Signals) -> None:
-    program.train(
-        tiny, "whole", ranks=2, train__steps=400, schedule__name="constant", checkpoint__every=400, eval__every=400
-    )
-    command = [
-        "mpirun",
-        "--bind-to",
-        "none",
-        "-n",
-        "2",
-        str(BINARY),
-        "train",
-        str(tiny),
-        "--output",
-        "stopped",
-        "--progress",
-        "none",
-    ]
-    for key in ("train.steps=400", "schedule.name=constant", "checkpoint.every=400", "eval.every=400"):
-        command += ["--set", key]
-    process = subprocess.Popen(command, cwd=program.folder, env=environment(1), stderr=subprocess.PIPE, text=True)
-    log = program.folder / "stopped/log.jsonl"
-    for _ in range(600):
-        if log.exists() and log.read_text().count('"event":"train"') > 5:
-            break
-        time.sleep(0.02)
-    children = subprocess.run(
-        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert len(children) == 2
-    subprocess.run(["kill", f"-{number.value}", children[-1]], check=True)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 75, err
-    assert "state saved" in err
+    settings = {"train__steps": 400, "schedule__name": "constant", "checkpoint__every": 400, "eval__every": 400}
+    program.train(tiny, "whole", ranks=2, **settings)
+    running = program.start(tiny, "stopped", 2, **settings)
+    os.kill(running.ranks[-1], number)
+    ended = running.wait(60)
+    assert ended.code == 75, ended.err
+    assert "state saved" in ended.err
     facts = json.loads(program("inspect", "stopped", "--format", "json").out)
     assert facts["status"] == "stopped"
-    program(*command[6:], ranks=2)
+    program(*running.words, ranks=2)
     assert same_bits(state(program.folder / "whole", 400), state(program.folder / "stopped", 400)) == []
 
 

@@ -1,0 +1,45 @@
+#pragma once
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace weightscope {
+
+/// Stands at every blocking MPI call: what this rank waits for, from when on. One at a time, on the thread
+/// that talks to MPI.
+class Wait {
+ public:
+  Wait(const char* operation, std::int64_t bytes);
+  ~Wait();
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+};
+
+/// While it lives, a thread looks whether a blocking call takes longer than `timeout_s`: a peer was stopped,
+/// hangs, or lost its way. Then every waiting rank says what it waits for and the job ends with code 9. Time
+/// during which this process was itself stopped (suspended by the scheduler, say) does not count.
+class Watchdog {
+ public:
+  /// rank: for the message. last_words: ends the message, called on the watching thread.
+  Watchdog(double timeout_s, int rank, std::function<std::string()> last_words);
+  ~Watchdog();
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+ private:
+  void watch();
+  [[noreturn]] void bark(double seconds);
+
+  double timeout_s_;
+  int rank_;
+  std::function<std::string()> last_words_;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool end_ = false;
+  std::thread thread_;
+};
+
+}  // namespace weightscope

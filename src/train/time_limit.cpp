@@ -1,0 +1,26 @@
+#include "train/time_limit.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace weightscope {
+namespace {
+
+TimeLimit::Clock::duration span(double seconds) {
+  return std::chrono::duration_cast<TimeLimit::Clock::duration>(std::chrono::duration<double>(seconds));
+}
+
+}  // namespace
+
+TimeLimit::TimeLimit(Clock::time_point start, double max_seconds, std::chrono::seconds margin) {
+  if (max_seconds > 0) end_ = start + span(std::min(max_seconds, 1e9));
+  const char* job = std::getenv("SLURM_JOB_END_TIME");
+  if (const long long seconds = job == nullptr ? 0 : std::atoll(job); seconds > 0)
+    end_ = std::min(end_, Clock::from_time_t(static_cast<std::time_t>(seconds)) - margin);
+}
+
+bool TimeLimit::reached(Clock::time_point now, double step_seconds) const {
+  return end_ != Clock::time_point::max() && now + span(step_seconds) > end_;
+}
+
+}  // namespace weightscope
