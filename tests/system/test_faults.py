@@ -61,6 +61,16 @@ def test_a_rank_that_stops_is_noticed_in_time(program: Program, tiny: Path, rank
     program("inspect", "run")
 
 
+def test_a_suspended_job_goes_on(program: Program, tiny: Path) -> None:
+    running = program.start(tiny, "run", 2, **LONG, parallel__timeout_s=2)
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for pid in running.ranks:
+            os.kill(pid, number)
+        time.sleep(5 if number == signal.SIGSTOP else 0)
+    ended = running.wait(60)
+    assert ended.code == 0, ended.err
+
+
 def test_time_that_runs_out_ends_with_75_and_loses_nothing(program: Program, tiny: Path) -> None:
     limited = {**LONG, "train__steps": 400, "checkpoint__every": 400}
     first = program.train(tiny, "run", ranks=2, check=False, **limited, train__max_seconds=0.5)
