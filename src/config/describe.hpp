@@ -47,6 +47,7 @@ WEIGHTSCOPE_NAMES(GemmPolicy, 4, {GemmPolicy::automatic, "auto"}, {GemmPolicy::a
 WEIGHTSCOPE_NAMES(SharedMemory, 4, {SharedMemory::automatic, "auto"}, {SharedMemory::memfd, "memfd"},
                   {SharedMemory::window, "window"}, {SharedMemory::off, "off"});
 WEIGHTSCOPE_NAMES(Early, 2, {Early::log2, "log2"}, {Early::none, "none"});
+WEIGHTSCOPE_NAMES(OnNonfinite, 2, {OnNonfinite::stop, "stop"}, {OnNonfinite::skip, "skip"});
 WEIGHTSCOPE_NAMES(AlarmRule, 1, {AlarmRule::nonfinite, "nonfinite"});
 #undef WEIGHTSCOPE_NAMES
 template <>
@@ -108,6 +109,9 @@ void describe(Is<TrainConfig> auto& c, V& v) {
     "fp32, or bf16 (GEMMs and activations; master weights, sums and residual stream stay fp32)");
   v("device", c.device, any(), "auto: CUDA where there is a GPU and a build for it");
   v("grad_clip", c.grad_clip, at_least(0), "largest global L2 norm of the gradient; 0: no clipping");
+  v("nonfinite", c.nonfinite, any(),
+    "loss or gradient not finite: stop ends the run, skip leaves out the update and goes on (at most 10 in a "
+    "row)");
   v("max_seconds", c.max_seconds, at_least(0),
     "this start saves its state and ends with code 75 after so long [s]; 0: no limit but that of the Slurm "
     "job");
@@ -165,7 +169,7 @@ void describe(Is<MonitorConfig> auto& c, V& v) {
   v("replicas_every", c.replicas_every, between(0, 1e12),
     "updates between comparisons of all replicas; 0: never");
   v("alarms", c.alarms, any(),
-    "rules that are watched: nonfinite stops the run when loss or gradient norm are not finite");
+    "rules that are watched: nonfinite, loss or gradient norm are not finite (train.nonfinite)");
 }
 template <class V>
 void describe(Is<EvalConfig> auto& c, V& v) {

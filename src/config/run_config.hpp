@@ -19,6 +19,7 @@ enum class GemmPolicy { automatic, aten, torch_onednn, widened };
 enum class SharedMemory { automatic, memfd, window, off };
 enum class Early { log2, none };
 enum class AlarmRule { nonfinite };
+enum class OnNonfinite { stop, skip };
 
 struct ModelConfig {
   int layers = 12, heads = 12, width = 768, block = 1024, vocab = 50257, mlp_ratio = 4;
@@ -47,6 +48,7 @@ struct TrainConfig {
   Device device = Device::automatic;
   double grad_clip = 1.0;  ///< 0 = no clipping
   double max_seconds = 0;  ///< 0 = no limit
+  OnNonfinite nonfinite = OnNonfinite::stop;
   bool recompute = false;
   GemmPolicy gemm = GemmPolicy::automatic;
 };

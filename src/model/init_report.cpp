@@ -63,7 +63,7 @@ std::string judge(const Summary& s, const Distribution& d, double expected, doub
 
 InitReport report_initialization(const ParamStore& store, const std::vector<PlannedInit>& plan) {
   InitReport report;
-  const auto measured = measure(whole_parameters(store));
+  const auto measured = measure(whole_parameters(store, store.master()));
   const double z = critical_value(kFamilyLevel, 2 * plan.size());
   for (const auto& planned : plan) {
     const auto at = static_cast<std::size_t>(planned.parameter);

@@ -25,13 +25,13 @@ const float* initial_of(const Safetensors* initial, const Parameter& p) {
   return static_cast<const float*>(tensor->data);
 }
 
-WeightSlice whole(const ParamStore& store, const Parameter& p, int index) {
+WeightSlice whole(const at::Tensor& flat, const Parameter& p, int index) {
   WeightSlice slice;
   slice.parameter = p.name;
   slice.parameter_index = index;
   slice.layer = p.layer;
   slice.component = component_of(p.name);
-  slice.weights = buffer_of(ParamStore::view(store.master(), p));
+  slice.weights = buffer_of(ParamStore::view(flat, p));
   return slice;
 }
 
@@ -42,7 +42,7 @@ std::vector<WeightSlice> weight_slices(const ParamStore& store, const ModelConfi
   std::vector<WeightSlice> slices;
   const auto& table = store.parameters();
   for (std::size_t i = 0; i < table.size(); ++i) {
-    auto slice = whole(store, table[i], static_cast<int>(i));
+    auto slice = whole(store.master(), table[i], static_cast<int>(i));
     slice.initial = initial_of(initial, table[i]);
     if (slice.component != Component::c_attn) {
       slices.push_back(slice);
@@ -63,10 +63,13 @@ std::vector<WeightSlice> weight_slices(const ParamStore& store, const ModelConfi
   return slices;
 }
 
-std::vector<WeightSlice> whole_parameters(const ParamStore& store) {
+std::vector<WeightSlice> whole_parameters(const ParamStore& store, const at::Tensor& flat,
+                                          const std::string& prefix) {
   std::vector<WeightSlice> slices;
-  for (std::size_t i = 0; i < store.parameters().size(); ++i)
-    slices.push_back(whole(store, store.parameters()[i], static_cast<int>(i)));
+  for (std::size_t i = 0; i < store.parameters().size(); ++i) {
+    slices.push_back(whole(flat, store.parameters()[i], static_cast<int>(i)));
+    slices.back().parameter.insert(0, prefix);
+  }
   return slices;
 }
 

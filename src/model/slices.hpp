@@ -13,7 +13,9 @@ namespace weightscope {
 std::vector<WeightSlice> weight_slices(const ParamStore& store, const ModelConfig& model,
                                        const Safetensors* initial);
 
-/// One slice per parameter, in table order.
-std::vector<WeightSlice> whole_parameters(const ParamStore& store);
+/// One slice per parameter, in table order, of `flat`: the master weights or something of their size, such as
+/// a moment. prefix: before each name.
+std::vector<WeightSlice> whole_parameters(const ParamStore& store, const at::Tensor& flat,
+                                          const std::string& prefix = "");
 
 }  // namespace weightscope

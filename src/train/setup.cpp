@@ -1,7 +1,9 @@
 // The constructor of Trainer: everything that happens before the first step.
+#include <ATen/ATen.h>
 #include <unistd.h>
 
 #include <cmath>
+#include <iterator>
 
 #include "config/config.hpp"
 #include "core/build_info.hpp"
@@ -151,7 +153,15 @@ void Trainer::initialize_weights() {
 
 void Trainer::check_replicas(std::int64_t step) {
   if (host_->size() == 1) return;
-  const auto difference = compare_replicas(*host_, whole_parameters(*store_));
+  auto replicated = whole_parameters(*store_, store_->master());
+  const auto add = [&](const at::Tensor& moment, const char* prefix) {
+    auto slices = whole_parameters(*store_, moment, prefix);
+    std::move(slices.begin(), slices.end(), std::back_inserter(replicated));
+  };
+  const bool part = optimizer_->shard().size() < store_->master().numel();
+  if (host_->max(std::int64_t{part ? 1 : 0}) == 0)  // else each moment is on one rank only
+    add(optimizer_->exp_avg(), "exp_avg."), add(optimizer_->exp_avg_sq(), "exp_avg_sq.");
+  const auto difference = compare_replicas(*host_, replicated);
   if (!difference) return;
   std::string ranks;
   for (const int rank : difference->ranks) ranks += (ranks.empty() ? "" : ", ") + std::to_string(rank);

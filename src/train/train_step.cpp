@@ -3,8 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 
+#include "core/fault_point.hpp"
 #include "core/hash.hpp"
 #include "train/schedule.hpp"
 
@@ -43,6 +45,7 @@ void TrainStep::forward_backward(std::int64_t step, const Batch& batch) {
   const std::int64_t micro_batches = config_->train.global_batch / host_->size() / config_->train.micro_batch;
   const double weight = exchange_->token_weight(config_->train.global_batch * config_->model.block);
   exchange_->begin_step();
+  fault_point("forward", host_->rank(), step);
   for (std::int64_t k = 0; k < micro_batches; ++k) {
     const auto m = micro_batch(step, batch, k);
     const auto write = exchange_->accumulates(k) ? ops::Write::add : ops::Write::assign;
@@ -58,6 +61,8 @@ void TrainStep::forward_backward(std::int64_t step, const Batch& batch) {
     exchange_->end_micro_batch(k);
     if (reproducible()) keep_loss(k);
   }
+  if (fault_point("exchange", host_->rank(), step))
+    at::Tensor(gpt_->loss_sum()).fill_(std::numeric_limits<double>::quiet_NaN());
   exchange_->finish();
 }
 

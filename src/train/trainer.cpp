@@ -1,8 +1,11 @@
 #include "train/trainer.hpp"
 
+#include <ATen/ATen.h>
+
 #include <cmath>
 
 #include "config/config.hpp"
+#include "core/fault_point.hpp"
 #include "core/file_io.hpp"
 #include "core/log.hpp"
 #include "model/memory_plan.hpp"
@@ -16,6 +19,9 @@ namespace {
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
+
+/// Updates that train.nonfinite = skip leaves out in a row before it gives up: more than an accident.
+constexpr int kMostSkipped = 10;
 
 /// meta.json beside the tokens: a checkpoint carries its tokenizer's name.
 std::string tokenizer_meta(const std::string& train_file) {
@@ -85,7 +91,10 @@ void Trainer::train_step(std::int64_t step) {
   const bool measured = snapshot_due(config_, step + 1, sampler_->blocks());
   const auto result = step_->run(step, loader_->next(), measured);
   const double seconds = seconds_since(begin);
-  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) numeric_failure(step, result);
+  const bool finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);
+  skipped_ = finite ? 0 : skipped_ + 1;
+  if (!finite) note_nonfinite(step, result);
+  damage_for_test(step + 1);
   host_->together([&] {
     const double rate = static_cast<double>(config_.train.global_batch * config_.model.block) / seconds;
     recorder_->add(TrainRow{step, result.loss, result.lr, result.grad_norm, rate, seconds});
@@ -119,10 +128,12 @@ void Trainer::evaluate_at(std::int64_t done) {
 }
 
 void Trainer::snapshot_at(std::int64_t done, const std::vector<double>& moved) {
+  fault_point("snapshot", host_->rank(), done);
   recorder_->snapshot(done, epoch_of(done), tokens_of(done), wall_time(), moved);
 }
 
 void Trainer::checkpoint_at(std::int64_t done) {
+  fault_point("checkpoint", host_->rank(), done);
   host_->together([&] { recorder_->seal(); });
   CheckpointInfo info;
   info.step = done, info.seed = config_.seed, info.tokens = tokens_of(done), info.epoch = epoch_of(done),
@@ -133,16 +144,27 @@ void Trainer::checkpoint_at(std::int64_t done) {
   save_state(*host_, *exchange_, run_, config_, info, *store_, *optimizer_);
 }
 
-void Trainer::numeric_failure(std::int64_t step, const StepResult& result) {
-  const bool loss = !std::isfinite(result.loss);
-  const std::string message = std::string(loss ? "loss" : "gradient norm") + " is not finite at step " +
-                              std::to_string(step) + " (a lower optimizer.lr or longer warm-up may help)" +
-                              last_checkpoint_text();
+void Trainer::note_nonfinite(std::int64_t step, const StepResult& result) {
+  const bool loss = !std::isfinite(result.loss), skip = config_.train.nonfinite == OnNonfinite::skip,
+             give_up = !skip || skipped_ > kMostSkipped;
+  std::string message =
+      std::string(loss ? "loss" : "gradient norm") + " is not finite at step " + std::to_string(step);
+  if (skip && give_up) message += ", after " + std::to_string(kMostSkipped) + " updates left out in a row";
+  message += give_up ? " (a lower optimizer.lr or longer warm-up may help)" + last_checkpoint_text()
+                     : "; its update is left out";
   host_->together([&] {
-    recorder_->add(AlarmRow{step, "nonfinite", "error", loss ? "loss" : "grad_norm",
+    recorder_->add(AlarmRow{step, "nonfinite", give_up ? "error" : "warning", loss ? "loss" : "grad_norm",
                             loss ? result.loss : result.grad_norm, 0, message});
+    if (!give_up && host_->is_root()) log_warning(message);
   });
-  throw Error(Fault::numeric, message, Error::Scope::everywhere);
+  if (give_up) throw Error(Fault::numeric, message, Error::Scope::everywhere);
+}
+
+/// One bit of a replica, as cosmic rays and worn memory flip it.
+void Trainer::damage_for_test(std::int64_t done) {
+  const auto flip = [](const at::Tensor& flat) { *static_cast<std::uint32_t*>(flat.data_ptr()) ^= 1U; };
+  if (fault_point("weights", host_->rank(), done)) flip(store_->master());
+  if (fault_point("moments", host_->rank(), done)) flip(optimizer_->exp_avg());
 }
 
 }  // namespace weightscope

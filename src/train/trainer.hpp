@@ -62,7 +62,9 @@ class Trainer {
   void evaluate_at(std::int64_t done);
   void snapshot_at(std::int64_t done, const std::vector<double>& moved);
   void checkpoint_at(std::int64_t done);
-  [[noreturn]] void numeric_failure(std::int64_t step, const StepResult& result);
+  /// Records it; throws unless train.nonfinite lets the update be left out.
+  void note_nonfinite(std::int64_t step, const StepResult& result);
+  void damage_for_test(std::int64_t done);
 
   double wall_time() const;
   double epoch_of(std::int64_t step) const;
@@ -97,6 +99,7 @@ class Trainer {
   std::unique_ptr<Loader> loader_;
   std::optional<Progress> progress_;
   TimeLimit limit_;
+  int skipped_ = 0;                   ///< updates left out in a row
   double step_seconds_ = 0;           ///< of the last step
   std::optional<Watchdog> watchdog_;  ///< last: it reads other members
 };

@@ -64,13 +64,19 @@ class Program:
     folder: Path
 
     def __call__(
-        self, *arguments: object, ranks: int = 1, threads: int = 1, timeout: float = 120, check: bool = True
+        self,
+        *arguments: object,
+        ranks: int = 1,
+        threads: int = 1,
+        timeout: float = 120,
+        check: bool = True,
+        fault: str = "",
     ) -> Result:
         launcher = [] if ranks == 1 else ["mpirun", "--bind-to", "none", "-n", str(ranks)]
         done = subprocess.run(
             [*launcher, str(BINARY), *map(str, arguments)],
             cwd=self.folder,
-            env=environment(threads),
+            env=environment(threads) | {"WEIGHTSCOPE_FAULT": fault},
             capture_output=True,
             text=True,
             errors="replace",
@@ -89,8 +95,10 @@ class Program:
         ranks: int = 1,
         threads: int = 1,
         check: bool = True,
+        fault: str = "",
         **settings: object,
     ) -> Result:
+        """fault: POINT:RANK:STEP:ACTION, see core/fault_point.hpp."""
         sets = [word for key, value in settings.items() for word in ("--set", f"{key.replace('__', '.')}={value}")]
         return self(
             "train",
@@ -104,6 +112,7 @@ class Program:
             ranks=ranks,
             threads=threads,
             check=check,
+            fault=fault,
         )
 
     def start(self, config: Path | str, output: str, ranks: int, **settings: object) -> "Running":

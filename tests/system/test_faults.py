@@ -80,3 +80,49 @@ def test_time_that_runs_out_ends_with_75_and_loses_nothing(program: Program, tin
     program.train(tiny, "run", ranks=2, **limited)
     program.train(tiny, "whole", ranks=2, **limited)
     assert same_bits(state(program.folder / "whole", 400), state(program.folder / "run", 400)) == []
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["memory", "messages"])
+@pytest.mark.parametrize(
+    ("where", "action"),
+    [("forward", "abort"), ("forward", "throw"), ("exchange", "exit"), ("snapshot", "kill"), ("checkpoint", "segv")],
+)
+def test_a_fault_anywhere_ends_the_job_and_loses_nothing(
+    program: Program, tiny: Path, where: str, action: str, mode: dict[str, object]
+) -> None:
+    step = 6 if where == "checkpoint" else 8
+    failed = program.train(tiny, "run", ranks=2, check=False, fault=f"{where}:1:{step}:{action}", **mode)
+    assert failed.code not in (0, 2, 75), failed.err
+    assert len(program.log("run")) >= step - 1
+    if action == "throw":
+        assert failed.code == 70
+        assert "thrown by a test at forward" in failed.err
+    program.train(tiny, "run", ranks=2, **mode)
+    program.train(tiny, "whole", ranks=2, **mode)
+    assert same_bits(state(program.folder / "whole", 12), state(program.folder / "run", 12)) == []
+
+
+@pytest.mark.parametrize("what", ["weights", "moments"])
+def test_a_flipped_bit_is_found_and_named(program: Program, tiny: Path, what: str) -> None:
+    damaged = program.train(
+        tiny, "run", ranks=2, check=False, fault=f"{what}:1:7:corrupt", parallel__shared_memory="off"
+    )
+    assert damaged.code == 8, damaged.err
+    tensor = {"weights": "", "moments": "exp_avg."}[what] + "ln_f.weight"  # the first in memory
+    assert f"replicas differ at step 8: {tensor} on rank 1" in damaged.err
+    assert "last good checkpoint: " in damaged.err
+
+
+def test_what_is_not_finite_is_left_out_or_ends_the_run(program: Program, tiny: Path) -> None:
+    stopped = program.train(tiny, "stopped", ranks=2, check=False, fault="exchange:1:7:corrupt")
+    assert stopped.code == 7, stopped.err
+    skipped = program.train(tiny, "skipped", ranks=2, fault="exchange:1:7:corrupt", train__nonfinite="skip")
+    assert "loss is not finite at step 7; its update is left out" in skipped.err
+    assert [row["step"] for row in program.log("skipped", "alarm")] == [7]
+    program.train(tiny, "whole", ranks=2)
+    before = [row["loss"] for row in program.log("whole")][:7]
+    rows = [row["loss"] for row in program.log("skipped")]
+    assert rows[:7] == before
+    assert rows[7] is None
+    assert all(loss is not None for loss in rows[8:])
+    assert rows[8:] != [row["loss"] for row in program.log("whole")][8:]
