@@ -73,7 +73,7 @@ def test_a_suspended_job_goes_on(program: Program, tiny: Path) -> None:
 
 def test_time_that_runs_out_ends_with_75_and_loses_nothing(program: Program, tiny: Path) -> None:
     limited = {**LONG, "train__steps": 400, "checkpoint__every": 400}
-    first = program.train(tiny, "run", ranks=2, check=False, **limited, train__max_seconds=0.5)
+    first = program.train(tiny, "run", ranks=2, check=False, **limited, train__max_seconds=0.2)
     assert first.code == 75, first.err
     assert "state saved" in first.err
     assert 0 < len(program.log("run")) < 400
