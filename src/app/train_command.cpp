@@ -6,8 +6,15 @@ namespace weightscope {
 
 int run_train(const Context& context, const TrainArguments& arguments, const std::atomic<bool>& stop) {
   const auto config = load_config(context, arguments.config, context.host->size());
-  Trainer trainer(config, *context.host, {arguments.resume, arguments.progress, context.cores.threads});
-  const auto status = trainer.run(stop);
+  TrainerOptions options{arguments.resume, arguments.progress, context.cores.threads, {}};
+  RunStatus status;
+  do {
+    Trainer trainer(config, *context.host, options);
+    status = trainer.run(stop);
+    if (!status.undone) break;
+    options.undone.push_back(*status.undone);
+    options.resume = status.step > 0 ? Resume{Resume::Mode::step, status.step} : Resume{};
+  } while (true);
   if (status.status == "stopped") {
     if (context.is_root())
       log_info("stopped on request after step " + std::to_string(status.step) +

@@ -47,7 +47,10 @@ WEIGHTSCOPE_NAMES(GemmPolicy, 4, {GemmPolicy::automatic, "auto"}, {GemmPolicy::a
 WEIGHTSCOPE_NAMES(SharedMemory, 4, {SharedMemory::automatic, "auto"}, {SharedMemory::memfd, "memfd"},
                   {SharedMemory::window, "window"}, {SharedMemory::off, "off"});
 WEIGHTSCOPE_NAMES(Early, 2, {Early::log2, "log2"}, {Early::none, "none"});
-WEIGHTSCOPE_NAMES(OnNonfinite, 2, {OnNonfinite::stop, "stop"}, {OnNonfinite::skip, "skip"});
+WEIGHTSCOPE_NAMES(OnNonfinite, 3, {OnNonfinite::stop, "stop"}, {OnNonfinite::skip, "skip"},
+                  {OnNonfinite::rollback, "rollback"});
+WEIGHTSCOPE_NAMES(OnDivergence, 2, {OnDivergence::stop, "stop"}, {OnDivergence::repair, "repair"});
+WEIGHTSCOPE_NAMES(OnWriteError, 2, {OnWriteError::proceed, "continue"}, {OnWriteError::abort, "abort"});
 WEIGHTSCOPE_NAMES(AlarmRule, 1, {AlarmRule::nonfinite, "nonfinite"});
 #undef WEIGHTSCOPE_NAMES
 template <>
@@ -111,7 +114,9 @@ void describe(Is<TrainConfig> auto& c, V& v) {
   v("grad_clip", c.grad_clip, at_least(0), "largest global L2 norm of the gradient; 0: no clipping");
   v("nonfinite", c.nonfinite, any(),
     "loss or gradient not finite: stop ends the run, skip leaves out the update and goes on (at most 10 in a "
-    "row)");
+    "row), rollback computes again from the last checkpoint (once for each step)");
+  v("write_errors", c.write_errors, any(),
+    "disk full or failing: continue trains on, warns once and keeps trying to write; abort ends with code 5");
   v("max_seconds", c.max_seconds, at_least(0),
     "this start saves its state and ends with code 75 after so long [s]; 0: no limit but that of the Slurm "
     "job");
@@ -168,6 +173,8 @@ void describe(Is<MonitorConfig> auto& c, V& v) {
     "updates between attention probes; not available in this version");
   v("replicas_every", c.replicas_every, between(0, 1e12),
     "updates between comparisons of all replicas; 0: never");
+  v("replicas", c.replicas, any(),
+    "replicas differ: stop ends with code 8, repair gives all ranks what rank 0 has and goes on");
   v("alarms", c.alarms, any(),
     "rules that are watched: nonfinite, loss or gradient norm are not finite (train.nonfinite)");
 }
@@ -183,6 +190,8 @@ void describe(Is<CheckpointConfig> auto& c, V& v) {
   v("keep", c.keep, between(1, 1 << 20), "newest checkpoints to keep");
   v("keep_every", c.keep_every, between(0, 1e12),
     "also keep every checkpoint whose step is a multiple; 0: none");
+  v("asynchronous", c.asynchronous, any(),
+    "training goes on while a copy of the state is written; takes 12 bytes a parameter on rank 0");
 }
 template <class V>
 void describe(Is<RunConfig> auto& c, V& v) {

@@ -19,7 +19,9 @@ enum class GemmPolicy { automatic, aten, torch_onednn, widened };
 enum class SharedMemory { automatic, memfd, window, off };
 enum class Early { log2, none };
 enum class AlarmRule { nonfinite };
-enum class OnNonfinite { stop, skip };
+enum class OnNonfinite { stop, skip, rollback };
+enum class OnDivergence { stop, repair };
+enum class OnWriteError { proceed, abort };
 
 struct ModelConfig {
   int layers = 12, heads = 12, width = 768, block = 1024, vocab = 50257, mlp_ratio = 4;
@@ -49,6 +51,7 @@ struct TrainConfig {
   double grad_clip = 1.0;  ///< 0 = no clipping
   double max_seconds = 0;  ///< 0 = no limit
   OnNonfinite nonfinite = OnNonfinite::stop;
+  OnWriteError write_errors = OnWriteError::proceed;
   bool recompute = false;
   GemmPolicy gemm = GemmPolicy::automatic;
 };
@@ -80,6 +83,7 @@ struct MonitorConfig {
   Early early = Early::log2;
   bool heads = true, head_histograms = false, displacement = true, gradients = false;
   std::int64_t spectra_every = 0, probe_every = 0, replicas_every = 50;
+  OnDivergence replicas = OnDivergence::stop;
   std::vector<AlarmRule> alarms{AlarmRule::nonfinite};
 };
 struct EvalConfig {
@@ -87,6 +91,7 @@ struct EvalConfig {
 };
 struct CheckpointConfig {
   std::int64_t every = 200, keep = 2, keep_every = 0;
+  bool asynchronous = true;
 };
 
 /// A run, whole: every key of the YAML file, defaults filled in. Member names are the keys.

@@ -40,6 +40,10 @@ std::int64_t activation_bytes(const ModelConfig& m, Types types, std::int64_t ro
 
 }  // namespace
 
+bool saves_beside_training(const RunConfig& c) {
+  return c.checkpoint.asynchronous && c.checkpoint.every > 0 && c.checkpoint.every < c.train.steps;
+}
+
 int tree_buffers(const RunConfig& c, int world) {
   if (c.parallel.reduction != Reduction::reproducible) return 0;
   const auto local = static_cast<std::uint64_t>(c.train.global_batch / (c.train.micro_batch * world));
@@ -68,6 +72,7 @@ std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
       {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block},
       {"initial weights, mapped for displacement", c.monitor.displacement ? 4 * n / world : 0},
       {"snapshots", 2 * snapshot_bytes(c)},
+      {"copy of the state while it is written, rank 0", saves_beside_training(c) ? 12 * n : 0},
       {"libraries", kLibraries}};
   std::erase_if(plan, [](const auto& line) { return line.bytes == 0; });
   return plan;

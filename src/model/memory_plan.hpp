@@ -21,6 +21,8 @@ std::int64_t total_bytes(const std::vector<PlannedBytes>& plan);
 /// Bytes of a checkpoint on disk, and of one snapshot in the experiment file before compression.
 std::int64_t checkpoint_bytes(const RunConfig& config);
 std::int64_t snapshot_bytes(const RunConfig& config);
+/// Whether checkpoints are written beside the training, from a copy of the state.
+bool saves_beside_training(const RunConfig& config);
 /// Spare flat gradients that the fixed summation tree needs: one per level of the tree over local
 /// micro-batches.
 int tree_buffers(const RunConfig& config, int world);

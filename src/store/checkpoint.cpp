@@ -68,20 +68,28 @@ fs::path checkpoint_directory(const fs::path& run, std::int64_t step) {
 }
 
 fs::path write_checkpoint(const fs::path& run, const CheckpointInfo& info, std::span<const TensorRef> model,
-                          std::span<const TensorRef> optimizer) {
+                          std::span<const TensorRef> optimizer, const std::function<void()>& before_publish) {
   const auto directory = checkpoint_directory(run, info.step);
-  write_checkpoint_at(directory, info, model, optimizer);
+  write_checkpoint_at(directory, info, model, optimizer, before_publish);
   write_file_atomically(directory.parent_path() / "LATEST", directory.filename().string() + "\n");
   return directory;
 }
 
 void write_checkpoint_at(const fs::path& directory, const CheckpointInfo& info,
-                         std::span<const TensorRef> model, std::span<const TensorRef> optimizer) {
+                         std::span<const TensorRef> model, std::span<const TensorRef> optimizer,
+                         const std::function<void()>& before_publish) {
   const auto whole = fs::absolute(directory).lexically_normal();
   const auto target = whole.has_filename() ? whole : whole.parent_path();
   const auto temporary = target.parent_path() / (".tmp-" + target.filename().string());
-  write_files(temporary, info, model, optimizer);
-  publish(temporary, target);
+  try {
+    write_files(temporary, info, model, optimizer);
+    if (before_publish) before_publish();
+    publish(temporary, target);
+  } catch (...) {  // a full disk has better uses for half a checkpoint
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+    throw;
+  }
 }
 
 Checkpoint open_checkpoint(const fs::path& directory) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,14 +31,16 @@ struct Checkpoint {
 };
 
 /// RUN/checkpoints/step-00000600/{model,optimizer}.safetensors, manifest.json: written to a temporary
-/// directory, every file fsynced and read back against its CRC, then renamed; LATEST updated last. Returns
-/// the directory. Error{output}.
+/// directory, every file fsynced and read back against its CRC, then renamed; LATEST updated last.
+/// before_publish is called before the renaming. Returns the directory. Error{output}: nothing is left
+/// behind.
 std::filesystem::path write_checkpoint(const std::filesystem::path& run, const CheckpointInfo& info,
-                                       std::span<const TensorRef> model,
-                                       std::span<const TensorRef> optimizer);
+                                       std::span<const TensorRef> model, std::span<const TensorRef> optimizer,
+                                       const std::function<void()>& before_publish = {});
 /// The same layout at `directory` itself (`weightscope import -o`); optimizer may be empty.
 void write_checkpoint_at(const std::filesystem::path& directory, const CheckpointInfo& info,
-                         std::span<const TensorRef> model, std::span<const TensorRef> optimizer);
+                         std::span<const TensorRef> model, std::span<const TensorRef> optimizer,
+                         const std::function<void()>& before_publish = {});
 
 /// Opens and verifies sizes and CRCs. Error{input} naming the file that is damaged or missing.
 Checkpoint open_checkpoint(const std::filesystem::path& directory);

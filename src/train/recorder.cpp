@@ -10,9 +10,9 @@ namespace weightscope {
 Recorder::Recorder(const HostComm& host, std::vector<WeightSlice> slices, SnapshotShape shape)
     : host_(&host), slices_(std::move(slices)), shape_(shape) {}
 
-void Recorder::open(ExperimentFile file, const std::filesystem::path& run, std::int64_t step) {
-  log_ = std::make_unique<RunLog>(run, step);
-  writer_.emplace(std::move(file));
+void Recorder::open(ExperimentFile file, const std::filesystem::path& run, std::int64_t step, bool patient) {
+  log_ = std::make_unique<RunLog>(run, step, patient);
+  writer_.emplace(std::move(file), patient);
 }
 
 void Recorder::add(const TrainRow& row) {
@@ -61,10 +61,14 @@ void Recorder::snapshot(std::int64_t step, double epoch, double tokens, double w
   writer_->append(std::move(snapshot));
 }
 
-void Recorder::seal() {
-  if (!writer_) return;
-  writer_->seal();
-  writer_->flush();
+void Recorder::checkpoint(std::int64_t step, double stall_seconds, double write_seconds) {
+  if (log_) log_->checkpoint(step, stall_seconds, write_seconds);
+}
+
+std::shared_future<void> Recorder::seal() { return writer_->seal(); }
+
+void Recorder::flush() {
+  if (writer_) writer_->flush();
 }
 
 void Recorder::close(const std::string& status, std::int64_t end_step, double seconds) {

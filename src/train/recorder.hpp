@@ -17,8 +17,8 @@ namespace weightscope {
 class Recorder {
  public:
   Recorder(const HostComm& host, std::vector<WeightSlice> slices, SnapshotShape shape);
-  /// Rank 0: from here on rows are written.
-  void open(ExperimentFile file, const std::filesystem::path& run, std::int64_t step);
+  /// Rank 0: from here on rows are written. patient: what cannot be written is tried again.
+  void open(ExperimentFile file, const std::filesystem::path& run, std::int64_t step, bool patient);
 
   void add(const TrainRow& row);
   void add(const EvalRow& row);
@@ -31,8 +31,11 @@ class Recorder {
   /// or empty. Collective.
   void snapshot(std::int64_t step, double epoch, double tokens, double wall_time,
                 const std::vector<double>& moved);
-  /// Everything recorded so far is sealed and on disk when this returns.
-  void seal();
+  void checkpoint(std::int64_t step, double stall_seconds, double write_seconds);
+  /// Rank 0: ready when everything recorded so far is sealed and on disk.
+  std::shared_future<void> seal();
+  /// Everything recorded so far is on disk when this returns.
+  void flush();
   void close(const std::string& status, std::int64_t end_step, double seconds);
   /// Differences between rows of an earlier attempt and the recomputed ones; rank 0.
   std::vector<std::string> differences();

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "core/error.hpp"
 #include "core/file_io.hpp"
+#include "core/log.hpp"
 
 namespace weightscope {
 namespace {
@@ -24,7 +26,8 @@ bool kept(const std::string& text, std::int64_t step) {
 
 }  // namespace
 
-RunLog::RunLog(const std::filesystem::path& run, std::int64_t step) : path_(run / "log.jsonl"), fd_(-1) {
+RunLog::RunLog(const std::filesystem::path& run, std::int64_t step, bool patient)
+    : path_(run / "log.jsonl"), patient_(patient), fd_(-1) {
   if (std::filesystem::exists(path_)) {
     std::istringstream old(read_file(path_, Fault::output));
     std::string keep;
@@ -39,10 +42,19 @@ RunLog::RunLog(const std::filesystem::path& run, std::int64_t step) : path_(run 
 RunLog::~RunLog() { ::close(fd_); }
 
 void RunLog::line(const std::string& text) {
-  const std::string whole = text + "\n";
-  const auto written = ::write(fd_, whole.data(), whole.size());
-  require(written == static_cast<ssize_t>(whole.size()), Fault::output,
-          system_message("cannot write", path_.string()));
+  const bool failing = !waiting_.empty();
+  waiting_ += text + "\n";
+  while (!waiting_.empty()) {
+    const auto written = ::write(fd_, waiting_.data(), waiting_.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) break;
+    waiting_.erase(0, static_cast<std::size_t>(written));
+  }
+  if (waiting_.empty()) return;
+  const auto problem = system_message("cannot write", path_.string());
+  require(patient_, Fault::output, problem);
+  if (!failing)
+    log_warning(problem + " (" + std::to_string(waiting_.size()) + " bytes wait); training goes on");
 }
 
 void RunLog::write(const TrainRow& r) {
@@ -74,6 +86,13 @@ void RunLog::memory(std::int64_t step, std::int64_t planned_bytes, std::int64_t 
             {"step", step},
             {"planned_bytes", planned_bytes},
             {"measured_bytes", measured_bytes}}
+           .dump());
+}
+void RunLog::checkpoint(std::int64_t step, double stall_seconds, double write_seconds) {
+  line(Json{{"event", "checkpoint"},
+            {"step", step},
+            {"stall_seconds", stall_seconds},
+            {"write_seconds", write_seconds}}
            .dump());
 }
 void RunLog::note(const std::string& event, std::int64_t step, const std::string& text) {

@@ -3,16 +3,16 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <iterator>
 
 #include "config/config.hpp"
 #include "core/build_info.hpp"
 #include "core/file_io.hpp"
 #include "core/log.hpp"
 #include "model/device.hpp"
+#include "model/memory_plan.hpp"
 #include "model/slices.hpp"
 #include "model/weights_io.hpp"
-#include "monitor/digest.hpp"
+#include "store/preflight.hpp"
 #include "train/gemm_tuner.hpp"
 #include "train/memory_use.hpp"
 #include "train/trainer.hpp"
@@ -89,6 +89,7 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
   initialize_weights();
   check_replicas(first_step_);
   open_record();
+  saver_.emplace(config_, host, *exchange_, *store_, *optimizer_, *recorder_, saves_beside_training(config_));
   loader_ = std::make_unique<Loader>(
       *train_file_, *sampler_,
       BatchLayout{config_.train.global_batch, config_.model.block, host.rank(), host.size()}, first_step_);
@@ -115,11 +116,12 @@ void Trainer::open_run(const Resume& resume) {
   host_->together([&] {
     if (!host_->is_root()) return;
     lock_.emplace(RunLock::acquire(run_));
+    preflight(run_, config_.checkpoint.every > 0 ? checkpoint_bytes(config_) : 0);
     checkpoint_ = choose_checkpoint(run_, config_, resume);
     if (!checkpoint_) return;
     first_step_ = checkpoint_->info.step, earlier_seconds_ = checkpoint_->info.wall_time;
   });
-  first_step_ = host_->max(first_step_);
+  saved_ = first_step_ = host_->max(first_step_);
   earlier_seconds_ = host_->max(earlier_seconds_);
 }
 
@@ -149,26 +151,6 @@ void Trainer::initialize_weights() {
   host_->together([&] {
     if (config_.monitor.displacement) initial_.emplace(Safetensors::open(run_ / "initial.safetensors"));
   });
-}
-
-void Trainer::check_replicas(std::int64_t step) {
-  if (host_->size() == 1) return;
-  auto replicated = whole_parameters(*store_, store_->master());
-  const auto add = [&](const at::Tensor& moment, const char* prefix) {
-    auto slices = whole_parameters(*store_, moment, prefix);
-    std::move(slices.begin(), slices.end(), std::back_inserter(replicated));
-  };
-  const bool part = optimizer_->shard().size() < store_->master().numel();
-  if (host_->max(std::int64_t{part ? 1 : 0}) == 0)  // else each moment is on one rank only
-    add(optimizer_->exp_avg(), "exp_avg."), add(optimizer_->exp_avg_sq(), "exp_avg_sq.");
-  const auto difference = compare_replicas(*host_, replicated);
-  if (!difference) return;
-  std::string ranks;
-  for (const int rank : difference->ranks) ranks += (ranks.empty() ? "" : ", ") + std::to_string(rank);
-  throw Error(Fault::diverged,
-              "replicas differ at step " + std::to_string(step) + ": " + difference->parameter + " on rank " +
-                  ranks + " is not what rank 0 has" + last_checkpoint_text(),
-              Error::Scope::everywhere);
 }
 
 SegmentRow Trainer::segment() const {
@@ -205,8 +187,10 @@ void Trainer::open_record() {
     auto file =
         exists ? ExperimentFile::resume(run_, header, first_step_) : ExperimentFile::create(run_, header);
     write_file_atomically(run_ / "config.yaml", to_yaml(config_));
-    recorder_->open(std::move(file), run_, first_step_);
+    recorder_->open(std::move(file), run_, first_step_, config_.train.write_errors == OnWriteError::proceed);
     recorder_->begin_segment(segment());
+    for (const auto& alarm : options_.undone)
+      if (alarm.step >= first_step_) recorder_->add(alarm);
     recorder_->note("start", first_step_, first_step_ > 0 ? "resumed" : "fresh");
   });
 }

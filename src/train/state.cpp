@@ -86,20 +86,4 @@ void load_state(const HostComm& host, TensorComm& comm, const std::optional<Chec
   }
 }
 
-void save_state(const HostComm& host, GradientExchange& exchange, const std::filesystem::path& run,
-                const RunConfig& config, const CheckpointInfo& info, const ParamStore& store,
-                const Optimizer& optimizer) {
-  const auto first = exchange.gathered(optimizer.exp_avg(), 0),
-             second = exchange.gathered(optimizer.exp_avg_sq(), 1);
-  host.together([&] {
-    if (!host.is_root()) return;
-    const auto model = named_tensors(store, store.master(), "");
-    auto moments = named_tensors(store, first, "exp_avg.");
-    const auto squares = named_tensors(store, second, "exp_avg_sq.");
-    moments.refs.insert(moments.refs.end(), squares.refs.begin(), squares.refs.end());
-    write_checkpoint(run, info, model.refs, moments.refs);
-    prune_checkpoints(run, config.checkpoint.keep, config.checkpoint.keep_every);
-  });
-}
-
 }  // namespace weightscope

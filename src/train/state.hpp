@@ -24,10 +24,4 @@ std::optional<Checkpoint> choose_checkpoint(const std::filesystem::path& run, co
 void load_state(const HostComm& host, TensorComm& comm, const std::optional<Checkpoint>& checkpoint,
                 const ParamStore& store, GradientExchange& exchange, Optimizer& optimizer);
 
-/// Writes the checkpoint of this moment (rank 0 writes, shards are gathered first) and prunes old ones.
-/// Collective.
-void save_state(const HostComm& host, GradientExchange& exchange, const std::filesystem::path& run,
-                const RunConfig& config, const CheckpointInfo& info, const ParamStore& store,
-                const Optimizer& optimizer);
-
 }  // namespace weightscope

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "config/config.hpp"
@@ -22,6 +23,11 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 /// Updates that train.nonfinite = skip leaves out in a row before it gives up: more than an accident.
 constexpr int kMostSkipped = 10;
+
+/// Thrown on all ranks when the state has to be that of an earlier step.
+struct RollBack {
+  AlarmRow alarm;
+};
 
 /// meta.json beside the tokens: a checkpoint carries its tokenizer's name.
 std::string tokenizer_meta(const std::string& train_file) {
@@ -60,10 +66,14 @@ RunStatus Trainer::run(const std::atomic<bool>& stop) {
       // Any rank may be the one that was told to stop: all of them leave at the same step.
       const bool leave = stop || limit_.reached(TimeLimit::Clock::now(), step_seconds_);
       if (host_->max(std::int64_t{leave ? 1 : 0}) == 0 || done == config_.train.steps) continue;
-      checkpoint_at(done);
+      checkpoint_at(done, true);
       status.status = "stopped";
       break;
     }
+    host_->together([&] { saver_->finish(); });
+  } catch (const RollBack& back) {
+    progress_->pause();
+    return roll_back(back.alarm);
   } catch (const Error& e) {
     progress_->pause();
     if (e.scope() == Error::Scope::everywhere) recorder_->close("failed", done, wall_time());
@@ -99,6 +109,7 @@ void Trainer::train_step(std::int64_t step) {
     const double rate = static_cast<double>(config_.train.global_batch * config_.model.block) / seconds;
     recorder_->add(TrainRow{step, result.loss, result.lr, result.grad_norm, rate, seconds});
     progress_->update(step + 1, result.loss, rate);
+    saver_->poll();
   });
   step_seconds_ = seconds;
   after_update(step + 1, result);
@@ -109,7 +120,7 @@ void Trainer::after_update(std::int64_t done, const StepResult& result) {
   if (due(config_.monitor.replicas_every, done, last)) check_replicas(done);
   if (due(config_.eval.every, done, last)) evaluate_at(done);
   if (snapshot_due(config_, done, sampler_->blocks())) snapshot_at(done, result.moved);
-  if (due(config_.checkpoint.every, done, last)) checkpoint_at(done);
+  if (due(config_.checkpoint.every, done, last)) checkpoint_at(done, done == last);
 }
 
 void Trainer::evaluate_at(std::int64_t done) {
@@ -132,32 +143,61 @@ void Trainer::snapshot_at(std::int64_t done, const std::vector<double>& moved) {
   recorder_->snapshot(done, epoch_of(done), tokens_of(done), wall_time(), moved);
 }
 
-void Trainer::checkpoint_at(std::int64_t done) {
+void Trainer::checkpoint_at(std::int64_t done, bool last) {
   fault_point("checkpoint", host_->rank(), done);
-  host_->together([&] { recorder_->seal(); });
   CheckpointInfo info;
   info.step = done, info.seed = config_.seed, info.tokens = tokens_of(done), info.epoch = epoch_of(done),
   info.wall_time = wall_time();
   info.world_size = host_->size();
   info.config_yaml = to_yaml(config_), info.config_fingerprint = resume_fingerprint(config_);
   info.tokenizer = tokenizer_meta(config_.data.train);
-  save_state(*host_, *exchange_, run_, config_, info, *store_, *optimizer_);
+  saver_->save(info, last);
+  saved_ = done;
 }
 
 void Trainer::note_nonfinite(std::int64_t step, const StepResult& result) {
-  const bool loss = !std::isfinite(result.loss), skip = config_.train.nonfinite == OnNonfinite::skip,
-             give_up = !skip || skipped_ > kMostSkipped;
+  const bool loss = !std::isfinite(result.loss), skip = config_.train.nonfinite == OnNonfinite::skip;
+  const bool seen = std::any_of(options_.undone.begin(), options_.undone.end(),
+                                [&](const AlarmRow& alarm) { return alarm.step == step; });
+  const bool back = config_.train.nonfinite == OnNonfinite::rollback && !seen;
+  const bool give_up = !back && (!skip || skipped_ > kMostSkipped);
   std::string message =
       std::string(loss ? "loss" : "gradient norm") + " is not finite at step " + std::to_string(step);
+  if (seen) message += ", once more after it was computed again";
   if (skip && give_up) message += ", after " + std::to_string(kMostSkipped) + " updates left out in a row";
+  if (give_up) finish_checkpoints();
   message += give_up ? " (a lower optimizer.lr or longer warm-up may help)" + last_checkpoint_text()
+             : back  ? "; back to step " + std::to_string(saved_)
                      : "; its update is left out";
+  const AlarmRow alarm{step,
+                       "nonfinite",
+                       give_up ? "error" : "warning",
+                       loss ? "loss" : "grad_norm",
+                       loss ? result.loss : result.grad_norm,
+                       0,
+                       message};
   host_->together([&] {
-    recorder_->add(AlarmRow{step, "nonfinite", give_up ? "error" : "warning", loss ? "loss" : "grad_norm",
-                            loss ? result.loss : result.grad_norm, 0, message});
+    recorder_->add(alarm);
     if (!give_up && host_->is_root()) log_warning(message);
   });
+  if (back) throw RollBack{alarm};
   if (give_up) throw Error(Fault::numeric, message, Error::Scope::everywhere);
+}
+
+RunStatus Trainer::roll_back(const AlarmRow& alarm) {
+  host_->together([&] {
+    saver_->finish();
+    recorder_->close("rolled back", alarm.step, wall_time());
+  });
+  return {"rolled back", saved_, val_loss_, alarm};
+}
+
+void Trainer::finish_checkpoints() {
+  try {
+    saver_->finish();
+  } catch (const Error& e) {
+    log_warning(e.what());
+  }
 }
 
 /// One bit of a replica, as cosmic rays and worn memory flip it.

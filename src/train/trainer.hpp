@@ -12,11 +12,13 @@
 #include "data/loader.hpp"
 #include "model/gpt.hpp"
 #include "model/init_report.hpp"
+#include "monitor/digest.hpp"
 #include "store/run_lock.hpp"
 #include "train/exchange.hpp"
 #include "train/optimizer.hpp"
 #include "train/progress.hpp"
 #include "train/recorder.hpp"
+#include "train/saver.hpp"
 #include "train/state.hpp"
 #include "train/time_limit.hpp"
 #include "train/train_step.hpp"
@@ -27,13 +29,15 @@ struct TrainerOptions {
   Resume resume;
   ProgressMode progress = ProgressMode::automatic;
   int threads = 1;
+  std::vector<AlarmRow> undone;  ///< of steps that this job has rolled back
 };
 
 /// How a run ended. The message names the last good checkpoint where it matters.
 struct RunStatus {
-  std::string status = "finished";  ///< finished or stopped
-  std::int64_t step = 0;
+  std::string status = "finished";  ///< finished, stopped or rolled back
+  std::int64_t step = 0;  ///< updates done; rolled back: of the checkpoint to go on from, 0: from the start
   double val_loss = 0;
+  std::optional<AlarmRow> undone;  ///< why it was rolled back
 };
 
 /// A training run, from an empty or half-filled run directory to its last step. Every member is collective.
@@ -45,6 +49,7 @@ class Trainer {
   Trainer(const RunConfig& config, const HostComm& host, const TrainerOptions& options);
   /// Until train.steps, or until `stop` becomes true or the time is up on any rank: then the state is saved
   /// first.
+  /// "rolled back": another Trainer goes on from the checkpoint of that step.
   RunStatus run(const std::atomic<bool>& stop);
   const InitReport& init_report() const { return init_report_; }  ///< rank 0, fresh starts
 
@@ -53,6 +58,8 @@ class Trainer {
   void open_run(const Resume& resume);
   void initialize_weights();
   void check_replicas(std::int64_t step);
+  std::vector<WeightSlice> replicated_state() const;
+  void repair_replicas(std::int64_t step, const Divergence& difference);
   void open_record();
   SegmentRow segment() const;
   void note_memory(std::int64_t done);
@@ -61,15 +68,17 @@ class Trainer {
   void after_update(std::int64_t done, const StepResult& result);
   void evaluate_at(std::int64_t done);
   void snapshot_at(std::int64_t done, const std::vector<double>& moved);
-  void checkpoint_at(std::int64_t done);
+  void checkpoint_at(std::int64_t done, bool last);
   /// Records it; throws unless train.nonfinite lets the update be left out.
   void note_nonfinite(std::int64_t step, const StepResult& result);
+  RunStatus roll_back(const AlarmRow& alarm);
   void damage_for_test(std::int64_t done);
 
   double wall_time() const;
   double epoch_of(std::int64_t step) const;
   double tokens_of(std::int64_t step) const;
   std::string last_checkpoint_text() const;
+  void finish_checkpoints();  ///< whatever becomes of them
 
   RunConfig config_;
   const HostComm* host_;
@@ -96,6 +105,8 @@ class Trainer {
   InitReport init_report_;
   std::optional<Safetensors> initial_;
   std::optional<Recorder> recorder_;
+  std::optional<Saver> saver_;
+  std::int64_t saved_ = 0;  ///< step of the newest checkpoint of this run
   std::unique_ptr<Loader> loader_;
   std::optional<Progress> progress_;
   TimeLimit limit_;

@@ -10,7 +10,7 @@ import pytest
 import weightscope
 import xarray as xr
 from compare import weights
-from conftest import ROOT, Program
+from program import ROOT, Program
 
 
 @pytest.fixture

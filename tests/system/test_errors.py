@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Program
+from program import Program
 
 
 def errors(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from compare import same_bits, state
-from conftest import Program
+from program import Program
 
 LONG = {"train__steps": 400, "schedule__name": "constant", "checkpoint__every": 5, "eval__every": 400}
 MODES = [{}, {"parallel__shared_memory": "off"}]

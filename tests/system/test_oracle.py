@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from compare import largest_difference, state, weights
-from conftest import ORACLE, Program
+from program import ORACLE, Program
 from safetensors.numpy import load_file, save_file
 
 EXPECTED = json.loads((ORACLE / "seq_small/expected.json").read_text())

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import pytest
 from compare import checkpoint, experiment_differences, largest_difference, same_bits, state
-from conftest import Program
+from program import Program
 
 EXPERIMENT = "experiment.h5"
 

@@ -1,0 +1,169 @@
+"""The whole program, driven as a user drives it. WEIGHTSCOPE_BINARY names it (CTest sets it)."""
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("WEIGHTSCOPE_BINARY", ROOT / "build/dev/weightscope"))
+ORACLE = ROOT / "tests/oracle"
+TINY = {
+    "model.layers": 2,
+    "model.heads": 2,
+    "model.width": 16,
+    "model.block": 16,
+    "model.vocab": 256,
+    "train.global_batch": 8,
+    "train.micro_batch": 2,
+}
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+def alive(pid: int) -> bool:
+    """Not one that is dead already and only waits for its parent to notice."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@dataclass
+class Running:
+    """mpirun, the processes of its ranks, and what they were told."""
+
+    process: subprocess.Popen[str]
+    ranks: list[int]
+    words: list[str]
+
+    def wait(self, timeout: float) -> Result:
+        """Until all of it is gone."""
+        _, err = self.process.communicate(timeout=timeout)
+        for _ in range(100):  # mpirun may be gone a moment before its ranks
+            if not any(map(alive, self.ranks)):
+                break
+            time.sleep(0.05)
+        assert not any(map(alive, self.ranks))
+        return Result(self.process.returncode, "", err)
+
+
+@dataclass
+class Program:
+    """Runs weightscope on some ranks in a folder of its own."""
+
+    folder: Path
+
+    def __call__(
+        self,
+        *arguments: object,
+        ranks: int = 1,
+        threads: int = 1,
+        timeout: float = 120,
+        check: bool = True,
+        fault: str = "",
+    ) -> Result:
+        launcher = [] if ranks == 1 else ["mpirun", "--bind-to", "none", "-n", str(ranks)]
+        done = subprocess.run(
+            [*launcher, str(BINARY), *map(str, arguments)],
+            cwd=self.folder,
+            env=environment(threads) | {"WEIGHTSCOPE_FAULT": fault},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+        result = Result(done.returncode, done.stdout, done.stderr)
+        assert not check or result.code == 0, result.err
+        return result
+
+    def train(
+        self,
+        config: Path | str,
+        output: str,
+        *extra: str,
+        ranks: int = 1,
+        threads: int = 1,
+        check: bool = True,
+        fault: str = "",
+        **settings: object,
+    ) -> Result:
+        """fault: POINT:RANK:STEP:ACTION, see core/fault_point.hpp."""
+        sets = [word for key, value in settings.items() for word in ("--set", f"{key.replace('__', '.')}={value}")]
+        return self(
+            "train",
+            config,
+            "--output",
+            output,
+            "--progress",
+            "none",
+            *sets,
+            *extra,
+            ranks=ranks,
+            threads=threads,
+            check=check,
+            fault=fault,
+        )
+
+    def start(self, config: Path | str, output: str, ranks: int, **settings: object) -> "Running":
+        """Training that goes on while the test does something to it. Has taken at least five steps on return."""
+        sets = [word for key, value in settings.items() for word in ("--set", f"{key.replace('__', '.')}={value}")]
+        words = ["train", str(config), "--output", output, "--progress", "none", *sets]
+        process = subprocess.Popen(
+            ["mpirun", "--bind-to", "none", "-n", str(ranks), str(BINARY), *words],
+            cwd=self.folder,
+            env=environment(1),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        log = self.folder / output / "log.jsonl"
+        for _ in range(1000):
+            if log.exists() and log.read_text().count('"event":"train"') > 5:
+                break
+            time.sleep(0.02)
+        pids = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
+        found = Running(process, [int(pid) for pid in pids.stdout.split()], words)
+        assert len(found.ranks) == ranks
+        return found
+
+    def log(self, output: str, event: str = "train") -> list[dict]:
+        lines = [json.loads(line) for line in (self.folder / output / "log.jsonl").read_text().splitlines()]
+        return [line for line in lines if line["event"] == event]
+
+
+def environment(threads: int) -> dict[str, str]:
+    return (
+        {"XDG_CACHE_HOME": str(BINARY.parent / "cache")}
+        | os.environ
+        | {
+            "OMP_NUM_THREADS": str(threads),
+            "OMP_WAIT_POLICY": "passive",
+            "OMPI_MCA_rmaps_base_oversubscribe": "1",
+            "OMPI_ALLOW_RUN_AS_ROOT": "1",
+            "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        }
+    )
+
+
+def write_tiny(folder: Path) -> Path:
+    """A configuration that trains in a second, with data; dropout on, so that masks matter everywhere."""
+    (folder / "text.txt").write_text(
+        "".join(f"line {i * 7919 % 977} of a text that repeats itself now and then.\n" for i in range(600))
+    )
+    Program(folder)("prepare", "--tokenizer", "byte", "-o", "data", "text.txt")
+    config = folder / "tiny.yaml"
+    config.write_text(
+        "name: tiny\nseed: 5\nmodel: {layers: 2, heads: 2, width: 16, block: 16, vocab: 256, dropout: 0.1}\n"
+        "data: {train: data/train.bin, val: data/val.bin}\ntrain: {steps: 12, global_batch: 8, micro_batch: 2}\n"
+        "optimizer: {lr: 2.0e-3}\nschedule: {warmup_steps: 3}\nmonitor: {every: 4, replicas_every: 2}\n"
+        "eval: {every: 6, batches: 2}\ncheckpoint: {every: 6, keep: 5}\n"
+    )
+    return config
