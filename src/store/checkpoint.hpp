@@ -49,6 +49,8 @@ Checkpoint open_checkpoint(const std::filesystem::path& directory);
 std::vector<std::int64_t> checkpoint_steps(const std::filesystem::path& run);
 std::filesystem::path checkpoint_directory(const std::filesystem::path& run, std::int64_t step);
 
+/// Removes what earlier jobs left behind when they were killed while writing or removing a checkpoint.
+void remove_leftovers(const std::filesystem::path& run);
 /// Removes leftovers and all but the newest `keep` (at least 1) and every multiple of `keep_every` (0: none).
 void prune_checkpoints(const std::filesystem::path& run, std::int64_t keep, std::int64_t keep_every);
 

@@ -50,13 +50,17 @@ std::vector<std::int64_t> checkpoint_steps(const fs::path& run) {
   return steps;
 }
 
-void prune_checkpoints(const fs::path& run, std::int64_t keep, std::int64_t keep_every) {
+void remove_leftovers(const fs::path& run) {
   for (const auto& path : entries(run / "checkpoints"))
     if (is_leftover(path.filename())) {
       std::error_code failed;
       fs::remove_all(path, failed);
       require(!failed, Fault::output, "cannot remove " + path.string() + ": " + failed.message());
     }
+}
+
+void prune_checkpoints(const fs::path& run, std::int64_t keep, std::int64_t keep_every) {
+  remove_leftovers(run);
   auto steps = checkpoint_steps(run);
   const auto newest =
       static_cast<std::size_t>(std::max<std::int64_t>(keep, 1));  // LATEST must name one that exists

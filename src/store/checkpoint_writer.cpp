@@ -1,5 +1,6 @@
 #include "store/checkpoint_writer.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -40,14 +41,24 @@ struct CheckpointWriter::Impl {
   bool tried = true;        ///< once at least
   int attempts_left = -1;   ///< -1: as many as it takes
   bool busy = false, stopping = false, hurry = false;
+  std::atomic<bool> unwanted = false;  ///< a newer checkpoint waits for its turn
   std::exception_ptr error;
   std::optional<Written> written;
   std::thread thread;
 
   Impl(std::filesystem::path r, Policy p) : run(std::move(r)), policy(p), thread([this] { work(); }) {}
 
+  /// A checkpoint must not be newer than the record. When that cannot be written, a newer one takes its
+  /// place.
+  void await_record(const Job& what) const {
+    if (!what.record.valid()) return;
+    while (what.record.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready)
+      require(!unwanted || !what.record_fails(), Fault::output,
+              "the record of the steps before it cannot be written");
+    what.record.get();
+  }
   void put(const Job& what) const {
-    write_checkpoint(run, what.info, what.model, what.optimizer, what.record);
+    write_checkpoint(run, what.info, what.model, what.optimizer, [&] { await_record(what); });
     prune_checkpoints(run, policy.keep, policy.keep_every);
   }
 
@@ -93,13 +104,15 @@ struct CheckpointWriter::Impl {
 };
 
 CheckpointWriter::CheckpointWriter(std::filesystem::path run, Policy policy)
-    : impl_(std::make_unique<Impl>(std::move(run), policy)) {}
+    : impl_(std::make_unique<Impl>(std::move(run), policy)) {
+  remove_leftovers(impl_->run);
+}
 
 CheckpointWriter::~CheckpointWriter() {
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->stopping = true;
-    if (!impl_->busy) impl_->job.reset();
+    impl_->stopping = impl_->unwanted = true;
+    if (!impl_->busy && impl_->tried) impl_->job.reset();
     impl_->changed.notify_all();
   }
   impl_->thread.join();
@@ -130,7 +143,9 @@ void CheckpointWriter::begin(Job job) {
 
 void CheckpointWriter::settle() {
   std::unique_lock lock(impl_->mutex);
+  impl_->unwanted = true;
   impl_->changed.wait(lock, [&] { return !impl_->busy && (impl_->tried || !impl_->job); });
+  impl_->unwanted = false;
   impl_->rethrow();
   impl_->job.reset();
   impl_->changed.notify_all();

@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -23,7 +24,8 @@ class CheckpointWriter {
   struct Job {
     CheckpointInfo info;
     std::vector<TensorRef> model, optimizer;  ///< their memory is borrowed until settle() or finish()
-    std::function<void()> record;             ///< waits until the rows before this step are on disk
+    std::shared_future<void> record;          ///< the rows before this step are on disk; may be invalid
+    std::function<bool()> record_fails;       ///< they cannot be written for now
   };
   /// A checkpoint that is on disk, and how long that took.
   struct Written {
@@ -31,10 +33,11 @@ class CheckpointWriter {
     double seconds = 0;
   };
 
+  /// Removes what earlier jobs left half written or half removed.
   CheckpointWriter(std::filesystem::path run, Policy policy);
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
-  ~CheckpointWriter();  ///< ends a running attempt; nothing is tried again
+  ~CheckpointWriter();  ///< what was begun gets its one attempt; nothing is tried again
 
   /// In the caller's time. When patient, a few attempts within seconds before it throws.
   void write(const Job& job);

@@ -24,7 +24,7 @@ void ExperimentFile::Impl::check(const Snapshot& s) const {
 void ExperimentFile::Impl::write_tail(const Snapshot& snapshot) const {
   const auto path = files.tail_file(snapshot.step);
   const fs::path temporary = path.string() + ".tmp";
-  remove_file(temporary);
+  const Unfinished guard(temporary);
   auto file = create_layout(temporary, header, identity, FileKind::tail);
   for (const auto& dataset : snapshot_datasets(header)) file.write(dataset.spec, 0, dataset.row(snapshot));
   file.write(parameter_count_spec(header), 0, parameter_counts(snapshot));
@@ -76,6 +76,8 @@ void ExperimentFile::add(const TrainRow& row) {
 
 void ExperimentFile::add(const EvalRow& row) {
   const auto lock = hdf5::exclusive();
+  for (const auto& known : impl_->known_evals)
+    if (known.step == row.step) return;
   impl_->superseded.compare(row);
   impl_->pending_rows<EvalRow>().push_back(row);
 }

@@ -24,6 +24,7 @@ struct ExperimentFile::Impl {
   std::chrono::steady_clock::time_point segment_began = std::chrono::steady_clock::now();
   std::int64_t last_snapshot = -1, updates = 0;
   std::vector<AlarmRow> known_alarms;  ///< of the step at which the run goes on: they may come again
+  std::vector<EvalRow> known_evals;    ///< likewise
 
   template <class Row>
   std::vector<Row>& pending_rows() {

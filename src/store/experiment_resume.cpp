@@ -55,6 +55,8 @@ ExperimentFile ExperimentFile::resume(const std::filesystem::path& run, const Ex
   impl->updates = step;
   for (const auto& alarm : read_table<AlarmRow>(file))
     if (alarm.step == step) impl->known_alarms.push_back(alarm);
+  for (const auto& eval : read_table<EvalRow>(file))
+    if (eval.step == step) impl->known_evals.push_back(eval);
   return ExperimentFile(std::move(impl));
 }
 

@@ -189,6 +189,11 @@ std::vector<std::string> ExperimentWriter::differences() {
   return impl_->differences;
 }
 
+bool ExperimentWriter::failing() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->failing;
+}
+
 std::string ExperimentWriter::uuid() const { return impl_->uuid; }
 
 }  // namespace weightscope

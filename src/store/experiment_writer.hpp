@@ -37,6 +37,7 @@ class ExperimentWriter {
   void flush();
   std::vector<std::string> differences();  ///< of rows written so far; flush() first for all
   std::string uuid() const;
+  bool failing() const;  ///< what it tries to write cannot be written for now
 
  private:
   struct Impl;

@@ -128,6 +128,7 @@ void remove_tail(const RunFiles& files, const std::vector<fs::path>& tail) {
 void fold(const FoldRequest& request) {
   const auto all = request.files.tail_files();
   const auto missing = fold_steps::missing_tail_files(request);
+  const Unfinished guard(request.files.temporary());
   fold_steps::write_temporary(request, missing);
   fold_steps::verify_temporary(request, missing);
   fold_steps::publish_temporary(request.files);

@@ -28,4 +28,19 @@ struct RunFiles {
 /// Removes a file that may not exist. Error{output}.
 void remove_file(const std::filesystem::path& path);
 
+/// A temporary file: what an earlier attempt left is removed first, and what is still there at the end.
+class Unfinished {
+ public:
+  explicit Unfinished(std::filesystem::path path) : path_(std::move(path)) { remove_file(path_); }
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+  ~Unfinished() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
 }  // namespace weightscope

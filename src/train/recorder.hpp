@@ -34,6 +34,7 @@ class Recorder {
   void checkpoint(std::int64_t step, double stall_seconds, double write_seconds);
   /// Rank 0: ready when everything recorded so far is sealed and on disk.
   std::shared_future<void> seal();
+  bool failing() const { return writer_ && writer_->failing(); }
   /// Everything recorded so far is on disk when this returns.
   void flush();
   void close(const std::string& status, std::int64_t end_step, double seconds);

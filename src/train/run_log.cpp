@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 
 /// Whether a line of an earlier attempt still belongs to a run that continues at `step`.
 bool kept(const std::string& text, std::int64_t step) {
+  if (step == 0) return false;  // all of it comes again
   const auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) return false;
   const auto at = json["step"].get<std::int64_t>();

@@ -39,7 +39,7 @@ CheckpointWriter::Job Saver::job(const CheckpointInfo& info, const at::Tensor& m
   borrowed_.clear();
   for (auto* copies : {&model.copies, &first.copies, &second.copies})
     std::move(copies->begin(), copies->end(), std::back_inserter(borrowed_));
-  return {info, std::move(model.refs), std::move(first.refs), {}};
+  return {info, std::move(model.refs), std::move(first.refs), {}, {}};
 }
 
 void Saver::save(const CheckpointInfo& info, bool last) {
@@ -61,7 +61,7 @@ void Saver::save(const CheckpointInfo& info, bool last) {
       return write_in_place(job(info, store_->master(), exp_avg, exp_avg_sq), sealed);
     copies_[0].copy_(store_->master()), copies_[1].copy_(exp_avg), copies_[2].copy_(exp_avg_sq);
     auto next = job(info, copies_[0], copies_[1], copies_[2]);
-    next.record = [sealed] { sealed.get(); };
+    next.record = sealed, next.record_fails = [this] { return recorder_->failing(); };
     writer_->begin(std::move(next));
     stall_ = seconds_since(began);
   });

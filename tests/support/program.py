@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Looks every few milliseconds; an error when it does not come true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
 @dataclass
 class Running:
     """mpirun, the processes of its ranks, and what they were told."""
@@ -43,16 +52,16 @@ class Running:
     process: subprocess.Popen[str]
     ranks: list[int]
     words: list[str]
+    stderr: Path
+
+    def said(self) -> str:
+        return self.stderr.read_text(errors="replace")
 
     def wait(self, timeout: float) -> Result:
         """Until all of it is gone."""
-        _, err = self.process.communicate(timeout=timeout)
-        for _ in range(100):  # mpirun may be gone a moment before its ranks
-            if not any(map(alive, self.ranks)):
-                break
-            time.sleep(0.05)
-        assert not any(map(alive, self.ranks))
-        return Result(self.process.returncode, "", err)
+        self.process.wait(timeout)
+        until(lambda: not any(map(alive, self.ranks)), 5)  # mpirun may be gone a moment before its ranks
+        return Result(self.process.returncode, "", self.said())
 
 
 @dataclass
@@ -117,20 +126,19 @@ class Program:
         """Training that goes on while the test does something to it. Has taken at least five steps on return."""
         sets = [word for key, value in settings.items() for word in ("--set", f"{key.replace('__', '.')}={value}")]
         words = ["train", str(config), "--output", output, "--progress", "none", *sets]
-        process = subprocess.Popen(
-            ["mpirun", "--bind-to", "none", "-n", str(ranks), str(BINARY), *words],
-            cwd=self.folder,
-            env=environment(1),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        stderr = self.folder / f"{Path(output).name}.stderr"
+        with stderr.open("w") as file:
+            process = subprocess.Popen(
+                ["mpirun", "--bind-to", "none", "-n", str(ranks), str(BINARY), *words],
+                cwd=self.folder,
+                env=environment(1),
+                stderr=file,
+                text=True,
+            )
         log = self.folder / output / "log.jsonl"
-        for _ in range(1000):
-            if log.exists() and log.read_text().count('"event":"train"') > 5:
-                break
-            time.sleep(0.02)
+        until(lambda: log.exists() and log.read_text().count('"event":"train"') > 5)
         pids = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
-        found = Running(process, [int(pid) for pid in pids.stdout.split()], words)
+        found = Running(process, [int(pid) for pid in pids.stdout.split()], words, stderr)
         assert len(found.ranks) == ranks
         return found
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from compare import same_bits, state
-from program import Program
+from program import Program, until
 
 LONG = {"train__steps": 400, "schedule__name": "constant", "checkpoint__every": 5, "eval__every": 400}
 MODES = [{}, {"parallel__shared_memory": "off"}]
@@ -49,6 +49,7 @@ def test_a_rank_that_dies_takes_the_job_with_it_and_nothing_else(
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_stops_is_noticed_in_time(program: Program, tiny: Path, rank: int, mode: dict[str, object]) -> None:
     running = program.start(tiny, "run", 2, **LONG, **mode, parallel__timeout_s=2)
+    until((program.folder / "run/checkpoints/LATEST").exists)  # it is written beside the training
     os.kill(running.ranks[rank], signal.SIGSTOP)
     began = time.monotonic()
     ended = running.wait(30)

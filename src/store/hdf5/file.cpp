@@ -2,6 +2,8 @@
 
 #include <hdf5.h>
 
+#include <cerrno>
+
 #include "store/hdf5/text_type.hpp"
 
 namespace weightscope::hdf5 {
@@ -23,33 +25,50 @@ Handle in_order(Id property_class) {
   return properties;
 }
 
+/// What the system said is the reason; what HDF5 made of it is not.
+[[noreturn]] void fail_on_disk(const DiskState& disk, const std::string& what,
+                               const std::filesystem::path& path) {
+  if (disk.error == 0) fail(Fault::output, what, path);
+  errno = disk.error;
+  throw Error(Fault::output, system_message(what, path.string()));
+}
+
 }  // namespace
 
 File File::create(const std::filesystem::path& path) {
   const auto access = access_properties(), order = in_order(H5P_FILE_CREATE);
+  auto disk = std::make_unique<DiskState>();
+  use_disk_driver(access.get(), *disk);
   Handle id(H5Fcreate(path.c_str(), H5F_ACC_EXCL, order.get(), access.get()), H5Fclose);
-  if (!id.valid()) fail(Fault::output, "cannot create", path);
-  return File(path, Fault::output, std::move(id));
+  if (!id.valid()) fail_on_disk(*disk, "cannot create", path);
+  return File(path, Fault::output, std::move(disk), std::move(id));
 }
 
 File File::open_to_read(const std::filesystem::path& path, Fault fault) {
   Handle id(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access_properties().get()), H5Fclose);
   if (!id.valid()) fail(fault, "cannot read", path);
-  return File(path, fault, std::move(id));
+  return File(path, fault, nullptr, std::move(id));
 }
 
 File File::open_to_change(const std::filesystem::path& path) {
-  Handle id(H5Fopen(path.c_str(), H5F_ACC_RDWR, access_properties().get()), H5Fclose);
-  if (!id.valid()) fail(Fault::output, "cannot open", path);
-  return File(path, Fault::output, std::move(id));
+  const auto access = access_properties();
+  auto disk = std::make_unique<DiskState>();
+  use_disk_driver(access.get(), *disk);
+  Handle id(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()), H5Fclose);
+  if (!id.valid()) fail_on_disk(*disk, "cannot open", path);
+  return File(path, Fault::output, std::move(disk), std::move(id));
 }
 
 void File::close() {
-  if (!id_.close()) fail(fault_, "cannot close", path_);
+  const bool closed = id_.close();
+  if (disk_ && disk_->error != 0) fail_on_disk(*disk_, "cannot write", path_);
+  if (!closed) fail(fault_, "cannot close", path_);
 }
 
 void File::check(std::int64_t status, const std::string& what) const {
-  if (status < 0) fail(fault_, what + " in", path_);
+  if (status >= 0) return;
+  if (disk_ && disk_->error != 0) fail_on_disk(*disk_, "cannot write", path_);
+  fail(fault_, what + " in", path_);
 }
 
 bool File::has(const std::string& object) const {

@@ -1,8 +1,10 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 
+#include "store/hdf5/disk.hpp"
 #include "store/hdf5/handle.hpp"
 #include "store/hdf5/values.hpp"
 
@@ -38,14 +40,15 @@ class File {
   void write(const DatasetSpec& spec, std::uint64_t begin, const Values& values);
 
  private:
-  File(std::filesystem::path path, Fault fault, Handle id)
-      : path_(std::move(path)), fault_(fault), id_(std::move(id)) {}
+  File(std::filesystem::path path, Fault fault, std::unique_ptr<DiskState> disk, Handle id)
+      : path_(std::move(path)), fault_(fault), disk_(std::move(disk)), id_(std::move(id)) {}
   void check(std::int64_t status, const std::string& what) const;
   Handle dataset(const std::string& path) const;
   void attach_scales(const DatasetSpec& spec, Id dataset) const;
 
   std::filesystem::path path_;
   Fault fault_;
+  std::unique_ptr<DiskState> disk_;  ///< of files opened to write
   Handle id_;
 };
 

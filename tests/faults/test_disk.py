@@ -1,0 +1,134 @@
+"""Disks that are full, read-only or failing: what is committed stays, and a patient run loses nothing at all."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from compare import experiment_differences, same_bits, state
+from crash_points import KINDS, SHIM, Trace
+from program import Program, Result, until
+
+SETTINGS = {"train__steps": 8, "checkpoint__every": 4, "schedule__name": "constant"}
+ERRORS = ("ENOSPC", "EIO", "EDQUOT", "EROFS")
+
+
+def train(
+    program: Program, tiny: Path, run: str, shim: dict[str, object], ranks: int = 1, **settings: object
+) -> Result:
+    folder = program.folder / run
+    variables = {f"SHIM_{key}": str(value) for key, value in shim.items()}
+    variables |= {"SHIM_UNDER": str(folder), "SHIM_SYNC": "off", "LD_PRELOAD": str(SHIM)} if shim else {}
+    os.environ.update(variables)
+    try:
+        return program.train(tiny, run, check=False, **(SETTINGS | settings))
+    finally:
+        for name in variables:
+            del os.environ[name]
+
+
+def same(program: Program, run: str) -> list[str]:
+    whole, other = program.folder / "whole", program.folder / run
+    return same_bits(state(whole, 8), state(other, 8)) + experiment_differences(
+        whole / "experiment.h5", other / "experiment.h5"
+    )
+
+
+@pytest.fixture
+def whole(program: Program, tiny: Path) -> Result:
+    return train(program, tiny, "whole", {})
+
+
+def operations(program: Program, tiny: Path, kind: str) -> list[tuple[int, str, int, str]]:
+    trace = program.folder / f"{kind}.trace"
+    assert train(program, tiny, f"counted-{kind}", {"MATCH": KINDS[kind], "TRACE": trace}).code == 0
+    return Trace.read(trace).operations
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_disk_that_fails_for_a_moment_costs_a_patient_run_nothing(
+    program: Program, tiny: Path, whole: Result, kind: str
+) -> None:
+    points = operations(program, tiny, kind)
+    stride = max(1, len(points) // int(os.environ.get("WEIGHTSCOPE_FAULT_POINTS", "6")))
+    for number, name, _, path in points[stride // 2 :: stride]:
+        error = ERRORS[number % 4]
+        run = f"run-{number}"
+        shim = {"MATCH": KINDS[kind], "AT": number, "DO": error, "TIMES": 2}
+        ended = train(program, tiny, run, shim)
+        what = f"{error} at {kind} {number}: {name} {path}: {ended.err}"
+        if ended.code == 5:  # before step 1 there is nothing to lose: preflight and set-up do not insist
+            log = program.folder / run / "log.jsonl"
+            assert not log.exists() or '"event":"train"' not in log.read_text(), what
+            assert train(program, tiny, run, {}).code == 0, what
+        else:
+            assert ended.code == 0, what
+            assert ended.err.count("warning") <= 2, what
+        assert same(program, run) == [], what
+
+
+@pytest.mark.parametrize("kind", ["record", "checkpoints"])
+def test_a_disk_that_stays_full_ends_with_5_and_nothing_committed_is_lost(
+    program: Program, tiny: Path, whole: Result, kind: str
+) -> None:
+    points = operations(program, tiny, kind)
+    middle = next(number for number, name, _, path in points if number > len(points) // 2 and "write" in name)
+    shim = {"MATCH": KINDS[kind], "AT": middle, "DO": "ENOSPC", "TIMES": 0}
+    patient = train(program, tiny, "patient", shim)
+    assert patient.code == 5, patient.err
+    assert len(program.log("patient")) == 8  # trained to the end all the same
+    assert patient.err.count("training goes on") <= 2  # said once of the record, once of the checkpoint
+    strict = train(program, tiny, "strict", shim, train__write_errors="abort")
+    assert strict.code == 5, strict.err
+    assert "training goes on" not in strict.err
+    for run, result in (("patient", patient), ("strict", strict)):
+        assert str(program.folder / run) in result.err or f"{run}/" in result.err
+        assert train(program, tiny, run, {}).code == 0
+        assert same(program, run) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with room for eight megabytes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=False).returncode != 0:
+        pytest.skip("only root can mount a small file system")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_full_disk_is_noticed_before_the_first_step(program: Program, tiny: Path, small_disk: Path) -> None:
+    (small_disk / "filler").write_bytes(bytes(8 * 2**20 - 100_000))
+    refused = program.train(tiny, str(small_disk / "run"), check=False)
+    assert refused.code == 5
+    assert "no room in" in refused.err
+    assert "free" in refused.err
+    assert not (small_disk / "run/experiment.h5").exists()
+
+
+def test_room_made_on_a_full_disk_lets_the_run_complete_itself(
+    program: Program, tiny: Path, small_disk: Path, whole: Result
+) -> None:
+    """A real one: the disk fills up while two ranks train, and is freed while they go on."""
+    run = small_disk / "run"
+    running = program.start(tiny, str(run), 2, train__steps=600, monitor__every=50, checkpoint__every=50, checkpoint__keep=1)
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    until(lambda: "training goes on" in running.said())
+    filler.unlink()
+    ended = running.wait(60)
+    assert ended.code == 0, ended.err
+    program("inspect", run)
+    assert [row["step"] for row in program.log(str(run))] == list(range(600))
+
+
+def test_a_read_only_directory_is_refused(program: Program, tiny: Path, small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    refused = program.train(tiny, str(small_disk / "run"), check=False)
+    assert refused.code == 5
+    assert "Read-only file system" in refused.err

@@ -1,0 +1,10 @@
+# Faults of files and machines: a library that makes file operations fail, and what is tested with it.
+add_library(weightscope_shim SHARED faults/shim.c)
+target_compile_options(weightscope_shim PRIVATE -Wall -Wextra)
+target_link_libraries(weightscope_shim PRIVATE ${CMAKE_DL_LIBS})
+add_executable(weightscope_life faults/life.cpp)
+target_include_directories(weightscope_life PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(weightscope_life PRIVATE weightscope_store)
+foreach(part crash_points disk)
+  weightscope_pytest(faults_${part} tests/faults test_${part}.py)
+endforeach()
