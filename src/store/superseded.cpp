@@ -1,16 +1,26 @@
 #include "store/superseded.hpp"
 
+#include <array>
+
 namespace weightscope {
 namespace {
 
 constexpr std::size_t kMostDifferences = 100;
 
-/// "std[2, 0]": where element `at` of one row lies.
-std::string place_in_row(const hdf5::DatasetSpec& spec, std::uint64_t at) {
+std::string on_axis(const hdf5::Axis& axis, std::uint64_t at, const ExperimentHeader& header) {
+  constexpr std::array<const char*, 3> qkv{"q", "k", "v"};
+  if (axis.scale == "parameter") return header.parameters.at(at);
+  if (axis.scale == "component") return std::string(kComponentNames.at(at));
+  if (axis.scale == "qkv") return qkv.at(at);
+  return axis.scale + " " + std::to_string(at);
+}
+
+/// "histogram of layer 1, k, bin 225": where element `at` of one row lies.
+std::string place_in_row(const hdf5::DatasetSpec& spec, std::uint64_t at, const ExperimentHeader& header) {
   std::string text;
   for (std::size_t axis = spec.axes.size(); axis-- > 1; at /= spec.axes[axis].size)
-    text = std::to_string(at % spec.axes[axis].size) + (text.empty() ? "" : ", ") + text;
-  return spec.path + (text.empty() ? "" : "[" + text + "]");
+    text = on_axis(spec.axes[axis], at % spec.axes[axis].size, header) + (text.empty() ? "" : ", ") + text;
+  return spec.path + (text.empty() ? "" : " of " + text);
 }
 
 std::string difference_text(const std::string& what, const hdf5::Values& now, const hdf5::Values& before,
@@ -83,16 +93,20 @@ void Superseded::compare_again(const Snapshot& snapshot, const ExperimentHeader&
 
 void Superseded::compare_with(const Place& place, const Snapshot& snapshot, const ExperimentHeader& header) {
   const auto file = hdf5::File::open_to_read(place.file);
+  std::string first, first_bin;
   for (const auto& dataset : snapshot_datasets(header)) {
-    if (dataset.repeatable == Repeatable::no) continue;
+    const bool bins = dataset.spec.path == "histogram";
+    if (dataset.repeatable == Repeatable::no || !(first.empty() || bins)) continue;
     const auto now = dataset.row(snapshot), before = file.read(dataset.spec, place.row, 1);
     const auto at = hdf5::first_difference(now, before);
     if (at < 0) continue;
-    note("snapshot " + std::to_string(snapshot.step) + ": " +
-         difference_text(place_in_row(dataset.spec, static_cast<std::uint64_t>(at)), now, before,
-                         static_cast<std::size_t>(at)));
-    return;
+    const auto element = static_cast<std::size_t>(at);
+    (bins ? first_bin : first) =
+        difference_text(place_in_row(dataset.spec, element, header), now, before, element);
   }
+  if (first.empty() && first_bin.empty()) return;
+  note("snapshot " + std::to_string(snapshot.step) + ": " + first +
+       (first.empty() || first_bin.empty() ? "" : "; ") + first_bin);
 }
 
 }  // namespace weightscope

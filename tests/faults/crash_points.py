@@ -47,7 +47,7 @@ class Subject:
 
     def command(self, run: Path) -> list[str]:
         if self.kind == "life":
-            return [str(LIFE), str(run), "9"]
+            return [str(LIFE), str(run), "6"]
         sets = [word for setting in SETTINGS for word in ("--set", setting)]
         return [str(BINARY), "train", "tiny.yaml", "--output", str(run), "--progress", "none", *sets]
 
@@ -137,14 +137,12 @@ def lost(run: Path, trace: Trace, resumed_from: int) -> list[str]:
 
 def differences(subject: Subject, run: Path, whole: Path) -> list[str]:
     found = experiment_differences(whole / "experiment.h5", run / "experiment.h5")
-    last = 9 if subject.kind == "life" else 6
     for name in ("model.safetensors", "optimizer.safetensors"):
-        if (checkpoint(whole, last) / name).read_bytes() != (checkpoint(run, last) / name).read_bytes():
+        if (checkpoint(whole, 6) / name).read_bytes() != (checkpoint(run, 6) / name).read_bytes():
             found.append(name)
-    left = {path.name for path in (run / "checkpoints").iterdir()} ^ {
-        path.name for path in (whole / "checkpoints").iterdir()
-    }
-    return found + sorted(left) + [path.name for path in (run / "tail").glob("*")]
+    # Half-written or half-removed things are gone; an old checkpoint may wait for the next one to be removed.
+    left = [*(run / "checkpoints").glob(".*"), *(run / "tail").glob("*"), *run.glob(".*.tmp")]
+    return found + [path.name for path in left]
 
 
 def attempt(work: tuple[Point, Path]) -> tuple[Point, list[str]]:

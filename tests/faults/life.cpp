@@ -1,5 +1,5 @@
-// The life of a run as far as files go: rows, snapshots, seals and checkpoints of a made-up run, written by the classes
-// that training uses, in milliseconds. Goes on where an earlier life ended. Usage: life RUN STEPS
+// The life of a run as far as files go: rows, snapshots, seals and checkpoints of a made-up run, written by
+// the classes that training uses, in milliseconds. Goes on where an earlier life ended. Usage: life RUN STEPS
 #include <cstdio>
 #include <cstdlib>
 #include <future>

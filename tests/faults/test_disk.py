@@ -114,7 +114,9 @@ def test_room_made_on_a_full_disk_lets_the_run_complete_itself(
 ) -> None:
     """A real one: the disk fills up while two ranks train, and is freed while they go on."""
     run = small_disk / "run"
-    running = program.start(tiny, str(run), 2, train__steps=600, monitor__every=50, checkpoint__every=50, checkpoint__keep=1)
+    running = program.start(
+        tiny, str(run), 2, train__steps=600, monitor__every=50, checkpoint__every=50, checkpoint__keep=1
+    )
     filler = small_disk / "filler"
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:

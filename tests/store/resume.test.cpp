@@ -165,7 +165,7 @@ TEST(Resume, NamesTheFirstNumberThatDiffersInEachRow) {
   ++snapshot.components[7 + 2].histogram.bins[448];
   file.append(snapshot);
   ASSERT_EQ(file.differences().size(), 3u);
-  EXPECT_EQ(file.differences()[2], "snapshot 12: histogram[1, 2, 448] is 1, was 0");
+  EXPECT_EQ(file.differences()[2], "snapshot 12: histogram of layer 1, k, bin 448 is 1, was 0");
   file.append(made_up_snapshot(header, 16));
   file.close("finished", 16, 1);
   EXPECT_EQ(file.differences().size(), 3u);

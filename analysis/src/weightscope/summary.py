@@ -154,6 +154,24 @@ def _machine(run: Run) -> str:
     return f"It took {duration(seconds)}{where}{again}{fast}."
 
 
+def _world(run: Run) -> str:
+    """Says when a run did not stay on one number of ranks, and what that means for its bits."""
+    if "world_size" not in run.segments or "start_step" not in run.segments:
+        return ""
+    ranks = [int(n) for n in run.segments["world_size"].values]
+    starts = [int(step) for step in run.segments["start_step"].values]
+    changes = [i for i in range(1, len(ranks)) if ranks[i] != ranks[i - 1]]
+    if not changes:
+        return ""
+    parts = [f"{ranks[i - 1]} to step {starts[i]}" for i in changes]
+    said = f"The number of ranks changed ({', '.join(parts)}, then {ranks[-1]})"
+    if lookup(run.config, "parallel.reduction", "fast") == "reproducible":
+        return f"{said}, which changes nothing: parallel.reduction was reproducible."
+    return (
+        f"{said}: sums were rounded in another order from there on, so the bits are not those of one number of ranks."
+    )
+
+
 def _init(run: Run) -> str:
     failed, total = init_failures(run)
     if not total:
@@ -176,8 +194,8 @@ def _alarms(run: Run) -> str:
 
 
 def sentences(run: Run) -> list[str]:
-    """The model and its training; loss; machine; init check; alarms."""
-    said = [f"{_model(run)} {_training(run)}.", _loss(run), _machine(run), _init(run), _alarms(run)]
+    """The model and its training; loss; machine; changed ranks; init check; alarms."""
+    said = [f"{_model(run)} {_training(run)}.", _loss(run), _machine(run), _world(run), _init(run), _alarms(run)]
     return [sentence for sentence in said if sentence]
 
 
