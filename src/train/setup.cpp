@@ -8,6 +8,7 @@
 #include "core/build_info.hpp"
 #include "core/file_io.hpp"
 #include "core/log.hpp"
+#include "core/mapped_file.hpp"
 #include "model/device.hpp"
 #include "model/memory_plan.hpp"
 #include "model/slices.hpp"
@@ -31,6 +32,12 @@ InitReport imported(InitReport report, const std::string& from) {
   report.notes.clear();
   report.pass = true;
   return report;
+}
+
+/// meta.json beside the tokens: a checkpoint carries its tokenizer's name.
+std::string tokenizer_meta(const std::string& train_file) {
+  const auto path = std::filesystem::path(train_file).parent_path() / "meta.json";
+  return is_there(path) ? read_json_text(path, Fault::data) : "";
 }
 
 std::string environment(const char* name) {
@@ -98,6 +105,7 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
 void Trainer::open_data() {
   host_->together([&] {
     train_file_ = TokenFile::open(config_.data.train);
+    tokenizer_ = tokenizer_meta(config_.data.train);
     if (!config_.data.val.empty()) val_file_ = TokenFile::open(config_.data.val);
     const auto blocks_in = [&](const TokenFile& file) {
       require(static_cast<std::int64_t>(file.tokens().size()) > config_.model.block, Fault::data,
