@@ -208,7 +208,7 @@ void Trainer::finish_checkpoints() {
 void Trainer::damage_for_test(std::int64_t done) {
   if (!kFaultPoints) return;
   const auto damage = [&](const std::string& prefix, const at::Tensor& flat) {
-    if (flat.numel() < store_->size()) return;  // a shard has no second copy that could differ
+    if (exchange_->shares_memory() || flat.numel() < store_->size()) return;  // no second copy to differ from
     for (const auto& p : store_->parameters())
       if (const auto flip = bit_to_flip(prefix + p.name, host_->rank(), done))
         static_cast<std::uint32_t*>(ParamStore::view(flat, p).data_ptr())[flip->element] ^= 1U << flip->bit;

@@ -1,5 +1,6 @@
 """The whole program, driven as a user drives it. WEIGHTSCOPE_BINARY names it (CTest sets it)."""
 
+import contextlib
 import json
 import os
 import signal
@@ -41,6 +42,16 @@ def alive(pid: int) -> bool:
 def children(pid: int) -> list[int]:
     found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
     return [int(child) for child in found.stdout.split()]
+
+
+def abandoned_segments() -> set[str]:
+    """Files in /dev/shm that no process maps or holds open: leaked, if they stay. Folders are somebody's own."""
+    names = {path.name for path in Path("/dev/shm").iterdir() if not path.is_dir()}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            used = (process / "maps").read_text() + " ".join(os.readlink(fd) for fd in (process / "fd").iterdir())
+            names -= {name for name in names if f"/dev/shm/{name}" in used}
+    return names
 
 
 def listens(pid: int) -> bool:
