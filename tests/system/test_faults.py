@@ -159,11 +159,16 @@ def test_what_is_not_finite_is_left_out_or_ends_the_run(program: Program, tiny: 
     assert rows[8:] != [row["loss"] for row in program.log("whole")][8:]
 
 
-def test_what_is_not_finite_once_can_be_rolled_back(program: Program, tiny: Path) -> None:
+@pytest.mark.parametrize("mode", MODES, ids=["memory", "messages"])
+@pytest.mark.parametrize(("where", "what"), [("exchange", "loss"), ("gradient", "gradient norm")])
+def test_what_is_not_finite_once_can_be_rolled_back(
+    program: Program, tiny: Path, where: str, what: str, mode: dict[str, object]
+) -> None:
     """Back to the checkpoint of step 6, and on as if nothing had happened; but the alarm stays on record."""
-    program.train(tiny, "whole", ranks=2)
-    again = program.train(tiny, "run", ranks=2, fault="exchange:1:7:corrupt", train__nonfinite="rollback")
-    assert "loss is not finite at step 7; back to step 6" in again.err
+    program.train(tiny, "whole", ranks=2, **mode)
+    fault = f"{where}:1:7:corrupt"
+    again = program.train(tiny, "run", ranks=2, fault=fault, train__nonfinite="rollback", **mode)
+    assert f"{what} is not finite at step 7; back to step 6" in again.err
     whole, run = program.folder / "whole", program.folder / "run"
     assert same_bits(state(whole, 12), state(run, 12)) == []
     differ = experiment_differences(whole / "experiment.h5", run / "experiment.h5")
