@@ -65,7 +65,7 @@ int run_inspect(const Context&, const InspectArguments& arguments) {
                                 {"alarms", facts.alarms},
                                 {"created", facts.created},
                                 {"weightscope_version", facts.version}};
-    std::printf("%s\n", json.dump().c_str());
+    std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return 0;
   }
   std::printf("%s  %s, %s, weightscope %s, created %s\n", printable(facts.name).c_str(),

@@ -113,7 +113,8 @@ void Trainer::open_data() {
               file.path().string() + " holds " + std::to_string(file.tokens().size()) +
                   " tokens, fewer than one block of model.block = " + std::to_string(config_.model.block) +
                   " and its target");
-      if (host_->is_root()) file.check_ids(config_.model.vocab);
+      if (host_->local_rank() == 0)
+        file.check_ids(config_.model.vocab);  // each node may have a copy of its own
       return (file.tokens().size() - 1) / static_cast<std::size_t>(config_.model.block);
     };
     sampler_.emplace(blocks_in(*train_file_), config_.data.order == SampleOrder::shuffled, config_.seed);

@@ -75,7 +75,11 @@ sample = safetensors(
 put("safetensors", "all-types", sample)
 put("safetensors", "unsupported", safetensors({"w": ("F32", [1], b"\0" * 4), "mask": ("BOOL", [4], b"\1" * 4)}))
 put("safetensors", "empty", safetensors({}))
-put("safetensors", "truncated", sample[:-4])
+put("safetensors", "truncated", b"\x7f" + sample[1:-4])
+put("safetensors", "two", safetensors({"a": ("F32", [1], b"\0" * 4), "b": ("F32", [1], b"\1" * 4)}))
+one = '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[%s]}}'
+for name, offsets in (("overlap", "0,4"), ("gap", "8,12"), ("outside", "4,9000000"), ("backwards", "8,4")):
+    put("safetensors", name, b"\0" * 8 + (one % offsets).encode() + b"\0" * 8)
 
 header = struct.pack("<3i", 20240520, 1, 4).ljust(1024, b"\0")
 put("tokens", "header", b"\x10" + header + struct.pack("<4H", 0, 1, 255, 65535))

@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 TARGETS = ["config", "safetensors", "tokens", "manifest", "checkpoint", "hf_config"]
 OPTIONS = [
     "-max_len=4096",
+    "-len_control=0",
     "-timeout=20",
     "-rss_limit_mb=1500",
     "-malloc_limit_mb=512",
