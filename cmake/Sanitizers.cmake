@@ -15,5 +15,5 @@ list(APPEND WEIGHTSCOPE_MPI_ENVIRONMENT
   "ASAN_OPTIONS=fast_unwind_on_malloc=0:malloc_context_size=12:verify_asan_link_order=0:detect_stack_use_after_return=1"
   "LSAN_OPTIONS=suppressions=${folder}/leaks.txt:print_suppressions=0"
   "UBSAN_OPTIONS=print_stacktrace=1"
-  "TSAN_OPTIONS=suppressions=${folder}/races.txt:second_deadlock_stack=1")
+  "TSAN_OPTIONS=suppressions=${folder}/races.txt:second_deadlock_stack=1:halt_on_error=1")
 set(WEIGHTSCOPE_TEST_SLOWNESS 6)

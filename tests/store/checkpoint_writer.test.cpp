@@ -52,6 +52,10 @@ TEST(CheckpointWriter, WaitsForTheRecordAndReportsWhatIsWritten) {
   writer.finish();
   EXPECT_EQ(writer.poll().value().step, 7);
   EXPECT_FALSE(writer.poll()) << "once";
+  writer.begin(job_of(8, weights));
+  auto written = writer.poll();
+  for (; !written; written = writer.poll()) std::this_thread::sleep_for(std::chrono::microseconds(100));
+  EXPECT_EQ(written->step, 8);
 }
 
 TEST(CheckpointWriter, ThrowsWhatItsThreadMetUnlessItIsPatient) {
