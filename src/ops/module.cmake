@@ -1,6 +1,10 @@
 # The CPU kernels are compiled once per instruction set; ops/cpu/dispatch.cpp picks at run time. Their options are set
 # on the files, because those come last: after the -ffp-contract=off of weightscope_flags.
-set(kernel_flags -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-semantic-interposition)
+set(kernel_optimization -O3)
+if(WEIGHTSCOPE_SANITIZE)
+  set(kernel_optimization -O1)  # instrumented kernels at -O3 take the compiler ten minutes each
+endif()
+set(kernel_flags ${kernel_optimization} -fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-semantic-interposition)
 set(kernel_flags_generic "")
 set(kernel_flags_avx2 -march=x86-64-v3)
 set(kernel_flags_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
