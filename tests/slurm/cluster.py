@@ -99,7 +99,7 @@ class Cluster:
             self._end(name, signal.SIGKILL if self.namespaces else signal.SIGTERM)
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def run(self, *command: object, check: bool = True, timeout: float = 60, **environment: str) -> str:
+    def run(self, *command: object, check: bool = True, cwd: Path | None = None, **environment: str) -> str:
         """Standard output and error together."""
         done = subprocess.run(
             [*self._in_head(), *map(str, command)],
@@ -107,7 +107,8 @@ class Cluster:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=timeout,
+            timeout=60,
+            cwd=cwd,
             check=False,
         )
         assert not check or done.returncode == 0, f"{command}: {done.returncode}: {done.stdout}"

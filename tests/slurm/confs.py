@@ -23,8 +23,8 @@ SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CredType=cred/munge
-# A requeued job waits until its credential has expired: two minutes as delivered.
-AuthInfo=socket={home}/munge.sock,cred_expire=2
+# A requeued job waits until its credential has expired: two minutes as delivered; 5 is the least.
+AuthInfo=socket={home}/munge.sock,cred_expire=5
 StateSaveLocation={home}/state
 SlurmdSpoolDir={home}/spool.%n
 TmpFS={home}/tmp.%n
@@ -50,7 +50,7 @@ SlurmdParameters=config_overrides
 ReturnToService=1
 JobRequeue=1
 SlurmdTimeout=30
-KillWait=10
+KillWait=3
 MinJobAge=3600
 MessageTimeout=10
 TCPTimeout=2

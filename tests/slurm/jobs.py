@@ -1,7 +1,6 @@
 """Jobs of the tests' cluster: submitted with the project's own scripts, watched from outside."""
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,17 +8,18 @@ from pathlib import Path
 
 import h5py
 from cluster import Cluster, until
+from compare import same_bits, state
 from program import BINARY, ROOT, alive, environment
 
-STEPS = 300
+STEPS = 160
 # Sums in a fixed order: the same bits on any number of ranks, nodes and attempts.
 SETTINGS = {
     "train.steps": STEPS,
     "schedule.name": "constant",
     "checkpoint.every": 20,
     "eval.every": STEPS,
-    "monitor.every": 100,
-    "monitor.replicas_every": 50,
+    "monitor.every": 80,
+    "monitor.replicas_every": 40,
     "parallel.reduction": "reproducible",
 }
 
@@ -79,12 +79,17 @@ class Job:
         """Waits until it was requeued, and starts it without the pause that Slurm makes."""
         until(lambda: self.restarts >= restarts, 30, f"requeue of job {self.number}")
         until(lambda: self.state == "PENDING", 30, f"end of the attempt before, job {self.number}")
-        self.cluster.run("scontrol", "update", f"jobid={self.number}", "StartTime=now", check=False)
+        # Not in the second of the requeue: nodes refuse what was signed before they were told to forget the job.
+        self.cluster.run("scontrol", "update", f"jobid={self.number}", "StartTime=now+2", check=False)
 
     def ends(self, state: str, seconds: float = 60) -> None:
         over = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY")
         until(lambda: self.state in over, seconds, f"end of job {self.number}")
         assert self.state == state, self._story()
+
+    def nodes(self, restarts: int = 0) -> list[str]:
+        """Of one attempt, as it wrote them down."""
+        return (self.run / f"attempts/{self.number}-r{restarts}/nodes.txt").read_text().split()
 
     def signal(self, name: str) -> None:
         """To the script, as --signal=B:NAME@... does it."""
@@ -155,7 +160,10 @@ class Desk:
         return json.loads(self.cluster.run(*command, **environment(1)).splitlines()[-1])
 
 
-def leftovers() -> set[str]:
-    """Shared memory and session directories of MPI: what a job may leave behind on this machine."""
-    found = {f"/dev/shm/{name}" for name in os.listdir("/dev/shm")}
-    return {name for name in found if "vader" in name or "sm_segment" in name}
+def finished_undisturbed(job: Job, whole: Path, verdicts: list[str]) -> None:
+    """In as many attempts as there are verdicts, with the weights of the run `whole`."""
+    job.ends("COMPLETED")
+    assert job.verdicts() == verdicts
+    assert same_bits(state(whole, STEPS), state(job.run, STEPS)) == []
+    starts = [(number, restarts) for number, restarts, _ in job.segments()]
+    assert starts == [(job.number, n) for n in range(len(verdicts))]
