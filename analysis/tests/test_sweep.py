@@ -30,6 +30,7 @@ def test_every_combination_is_one_run(tmp_path: Path) -> None:
     assert last.output == "runs/sweep-s/article-wide-seed-2"
     assert last.arguments() == [
         str(tmp_path / "base.yaml"),
+        *("--set", "name=article-wide-seed-2"),
         *("--set", "seed=2", "--set", "init.scheme=article", "--set", "train.steps=7", "--set", "model.width=16"),
         *("--set", "optimizer.betas=[0.9, 0.95]", "--output", "runs/sweep-s/article-wide-seed-2"),
     ]
@@ -73,8 +74,9 @@ def test_the_command_answers_scripts(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([path, "--outputs"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "2"
-    assert out[1:6] == [str(tmp_path / "base.yaml"), "--set", "seed=2", "--output", "runs/sweep-s/seed-2"]
-    assert out[6:] == ["runs/sweep-s/seed-1", "runs/sweep-s/seed-2"]
+    assert out[1:6] == [str(tmp_path / "base.yaml"), "--set", "name=seed-2", "--set", "seed=2"]
+    assert out[6:8] == ["--output", "runs/sweep-s/seed-2"]
+    assert out[8:] == ["runs/sweep-s/seed-1", "runs/sweep-s/seed-2"]
     assert main([path, "--run", "2"]) == 4
     assert "no run 2" in capsys.readouterr().err
 

@@ -48,7 +48,8 @@ MpiDefault=none
 # Nodes have more CPUs than the machine.
 SlurmdParameters=config_overrides
 ReturnToService=1
-JobRequeue=1
+# Scripts have to ask for it.
+JobRequeue=0
 SlurmdTimeout=30
 KillWait=3
 MinJobAge=3600

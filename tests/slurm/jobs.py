@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ def job_environment() -> dict[str, str]:
     return environment(1) | {
         "WEIGHTSCOPE_ROOT": str(ROOT),
         "WEIGHTSCOPE_BINARY": str(BINARY),
+        "WEIGHTSCOPE_VENV": sys.prefix,
         "PYTHONPATH": str(ROOT / "analysis/src"),
         "MPLBACKEND": "agg",
     }

@@ -17,11 +17,11 @@ def limited(cluster: Cluster, material: Path, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("limited")
     for name in ("tiny.yaml", "data"):
         (folder / name).symlink_to(material / name)
-    job = Desk(cluster, folder).train("--signal=B:USR1@900", nodes=1, tasks=2)
+    job = Desk(cluster, folder).train(nodes=1, tasks=2)
     job.trains()
     for pid in job.ranks().values():
         os.kill(pid, signal.SIGSTOP)
-    cluster.run("scontrol", "update", f"jobid={job.number}", "EndTime=now+910")
+    cluster.run("scontrol", "update", f"jobid={job.number}", "EndTime=now+310")
     yield job
     for pid in job.ranks().values():
         os.kill(pid, signal.SIGCONT)

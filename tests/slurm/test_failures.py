@@ -8,6 +8,7 @@ import pytest
 from cluster import Cluster
 from compare import same_bits, state
 from jobs import STEPS, Desk, finished_undisturbed
+from program import Program
 
 
 def test_a_job_goes_on_where_there_is_power(desk: Desk, apart: Cluster, whole: Path) -> None:
@@ -47,10 +48,30 @@ def test_a_rank_that_always_dies_ends_the_job_at_the_cap(desk: Desk, cap: dict[s
     assert "given up" in job.said()
 
 
-def test_a_configuration_that_is_refused_is_not_tried_again(desk: Desk) -> None:
-    job = desk.train(nodes=1, settings={"model.heads": 3})
+@pytest.mark.parametrize(
+    ("settings", "code", "why"),
+    [
+        ({"model.heads": 3}, 2, "model.heads = 3 does not divide"),  # found before ranks are started
+        ({"data.train": "nowhere.bin"}, 3, "nowhere.bin"),
+    ],
+    ids=["configuration", "data"],
+)
+def test_what_would_fail_again_is_not_tried_again(desk: Desk, settings: dict[str, object], code: int, why: str) -> None:
+    job = desk.train(nodes=1, settings=settings)
     job.ends("FAILED")
-    assert job.facts["ExitCode"] == "2:0"
+    assert job.facts["ExitCode"] == f"{code}:0"
     assert job.restarts == 0
-    assert not job.run.exists()
-    assert "model.heads = 3 does not divide" in job.said()
+    assert why in job.said()
+
+
+def test_the_record_of_an_earlier_attempt_says_nothing_about_this_one(desk: Desk) -> None:
+    """A run that was once told to stop, and now a site file with which no step can be started."""
+    stopped = Program(desk.folder).train(
+        "tiny.yaml", "run", check=False, train__steps=STEPS, train__max_seconds=1e-6, schedule__name="constant"
+    )
+    assert stopped.code == 75
+    (desk.folder / "site.sh").write_text("srun_options=(--nodelist=nowhere)\n")
+    job = desk.train(nodes=1, WEIGHTSCOPE_SITE=str(desk.folder / "site.sh"), WEIGHTSCOPE_FAILURES="1")
+    job.ends("FAILED")
+    assert job.verdicts() == ["failed"]
+    assert "given up after 1 failures" in job.said()

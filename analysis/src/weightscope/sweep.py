@@ -32,7 +32,7 @@ from weightscope.config import parse_config
 from weightscope.errors import UnusableFileError, run_command
 
 KEYS = ("name", "base", "output", "seeds", "schemes", "overrides", "set")
-VARIED = {"seed": "seeds", "init.scheme": "schemes", "output": "output"}
+VARIED = {"seed": "seeds", "init.scheme": "schemes", "output": "output", "name": "what varies"}
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def _expand(path: Path, sweep: dict[str, Any]) -> Sweep:
             settings = {"seed": seed} | settings
             parts.append(f"seed-{seed}")
         name = "-".join(parts) or sweep["name"]
+        settings = {"name": name} | settings
         trials.append(Trial(len(trials), name, base, f"{folder}/{name}", settings))
     return Sweep(sweep["name"], folder, trials)
 
