@@ -114,10 +114,11 @@ failures_in_a_row() {
 
 # Puts the same job back into the queue, or ends it with the program's code.
 go_on() {
-  local limit=${WEIGHTSCOPE_RESTARTS:-100} failures=${WEIGHTSCOPE_FAILURES:-3} state
+  local limit=${WEIGHTSCOPE_RESTARTS:-100} failures=${WEIGHTSCOPE_FAILURES:-3} failed state
   [ "$status" != 0 ] || status=75
   [ "$restarts" -lt "$limit" ] || { say "given up after $restarts restarts"; exit "$status"; }
-  [ "$(failures_in_a_row)" -lt "$failures" ] || { say "given up after $failures failures without a new checkpoint"; exit "$status"; }
+  failed=$(failures_in_a_row) || failed=0
+  [ "$failed" -lt "$failures" ] || { say "given up after $failures failures without a new checkpoint"; exit "$status"; }
   # A job that somebody cancelled is COMPLETING by now and must stay dead.
   state=$(scontrol -o show job "$job" | sed -n 's/.* JobState=\([A-Z_]*\).*/\1/p')
   [ "$state" = RUNNING ] || { say "not requeued: the job is $state"; exit "$status"; }

@@ -54,10 +54,11 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def until(condition: Callable[[], object], seconds: float, what: str) -> None:
+def until(condition: Callable[[], object], seconds: float, what: str, story: Callable[[], str] = str) -> None:
+    """story: what else to say when it does not come true in time."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain: {what}"
+        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain: {what}\n{story()}"
         time.sleep(0.05)
 
 
@@ -156,7 +157,7 @@ class Cluster:
             return
         number = self.names.index(name) + 1
         ours = f"""
-            hostname {name}; mount --bind {self.home}/hosts /etc/hosts; mount -t tmpfs none /dev/shm
+            rm -rf {self.home}/tmp.{name}/*; hostname {name}; mount --bind {self.home}/hosts /etc/hosts; mount -t tmpfs none /dev/shm
             until ip link show eth0 >/dev/null 2>&1; do sleep 0.02; done
             ip link set lo up; ip addr add 10.0.0.{number}/24 dev eth0; ip link set eth0 up
             exec slurmd -D -N {name}"""
@@ -168,7 +169,7 @@ class Cluster:
 
     def _wait_for_nodes(self) -> None:
         ready = ("sinfo", "-h", "-N", "-p", "main", "-t", "idle,alloc,mix", "-o", "%N")
-        until(lambda: len(self.run(*ready, check=False).split()) == NODES, 30, "nodes of the cluster\n" + self.logs())
+        until(lambda: len(self.run(*ready, check=False).split()) == NODES, 30, "nodes of the cluster", self.logs)
 
     def _spawn(self, name: str, command: list[str]) -> None:
         """A child that dies with this process, whatever ends it."""

@@ -36,6 +36,8 @@ SlurmctldDebug=verbose
 SlurmdDebug=verbose
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+# Each node has temporary files of its own: OpenMPI names its folder after host and process, which here are not unique.
+TaskProlog={home}/prolog.sh
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
@@ -86,6 +88,8 @@ def write(home: Path, names: list[str], namespaces: bool, ports: list[int]) -> N
             node_gres=f"Gres=gpu:{GPUS}" if namespaces else "",
         )
     )
+    (home / "prolog.sh").write_text(f"#!/bin/sh\necho export TMPDIR={home}/tmp.$SLURMD_NODENAME\n")
+    (home / "prolog.sh").chmod(0o755)
     # Named, because Slurm cannot find out by itself where no control group is mounted.
     (home / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
     if namespaces:

@@ -71,7 +71,7 @@ class Job:
     def trains(self, steps: int = 25, seconds: float = 60) -> None:
         """Waits until it has begun, and has a checkpoint."""
         goal = self.steps() + steps
-        until(lambda: self._alive_with(goal), seconds, f"training of job {self.number}\n{self._story()}")
+        until(lambda: self._alive_with(goal), seconds, f"training of job {self.number}", self._story)
 
     def _alive_with(self, goal: int) -> bool:
         assert self.state in ("PENDING", "CONFIGURING", "RUNNING"), self._story()
@@ -79,14 +79,14 @@ class Job:
 
     def again(self, restarts: int = 1) -> None:
         """Waits until it was requeued, and starts it without the pause that Slurm makes."""
-        until(lambda: self.restarts >= restarts, 30, f"requeue of job {self.number}")
-        until(lambda: self.state == "PENDING", 30, f"end of the attempt before, job {self.number}")
+        until(lambda: self.restarts >= restarts, 30, f"requeue of job {self.number}", self._story)
+        until(lambda: self.state == "PENDING", 30, f"end of the attempt before, job {self.number}", self._story)
         # Not in the second of the requeue: nodes refuse what was signed before they were told to forget the job.
         self.cluster.run("scontrol", "update", f"jobid={self.number}", "StartTime=now+2", check=False)
 
     def ends(self, state: str, seconds: float = 60) -> None:
         over = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY")
-        until(lambda: self.state in over, seconds, f"end of job {self.number}")
+        until(lambda: self.state in over, seconds, f"end of job {self.number}", self._story)
         assert self.state == state, self._story()
 
     def nodes(self, restarts: int = 0) -> list[str]:
