@@ -129,7 +129,7 @@ class Cluster:
         """The last lines of every daemon, for a test that failed."""
         return "\n".join(
             f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-20:])
-            for path in sorted((self.home / "log").glob("*"))
+            for path in sorted([*(self.home / "log").glob("*"), *self.home.glob("munge.log")])
         )
 
     def _start(self) -> None:
@@ -145,7 +145,7 @@ class Cluster:
             self._ip("link add br0 type bridge", "addr add 10.0.0.254/24 dev br0", "link set br0 up", "link set lo up")
         at = {name: f"--{name}={self.home}/munge.{end}" for name, end in confs.MUNGE_FILES.items()}
         self._spawn("munged", [*self._in_head(), "munged", "--foreground", *at.values(), "--num-threads=2"])
-        until((self.home / "munge.sock").exists, 10, "munged")
+        until((self.home / "munge.sock").exists, 10, "munged", self.logs)
         self._spawn("slurmctld", [*self._in_head(), "slurmctld", "-D", "-c"])
         for name in self.names:
             self._boot(name)
@@ -157,7 +157,8 @@ class Cluster:
             return
         number = self.names.index(name) + 1
         ours = f"""
-            rm -rf {self.home}/tmp.{name}/*; hostname {name}; mount --bind {self.home}/hosts /etc/hosts; mount -t tmpfs none /dev/shm
+            rm -rf {self.home}/tmp.{name}/*; hostname {name}
+            mount --bind {self.home}/hosts /etc/hosts; mount -t tmpfs none /dev/shm
             until ip link show eth0 >/dev/null 2>&1; do sleep 0.02; done
             ip link set lo up; ip addr add 10.0.0.{number}/24 dev eth0; ip link set eth0 up
             exec slurmd -D -N {name}"""

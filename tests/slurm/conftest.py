@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from cluster import Cluster, may_unshare, missing
-from jobs import SETTINGS, Desk
+from jobs import SETTINGS, Desk, plain
 from program import Program, write_tiny
 
 
@@ -32,16 +32,16 @@ def apart(cluster: Cluster) -> Cluster:
 
 @pytest.fixture(scope="session")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Configuration and data, and `whole`: what happens to a run of four local ranks when nothing happens to it."""
+    """A folder with configuration and data."""
     folder = tmp_path_factory.mktemp("material")
-    config = write_tiny(folder)
-    settings = {key.replace(".", "__"): value for key, value in SETTINGS.items()}
-    Program(folder).train(config, "whole", ranks=4, **settings)
+    write_tiny(folder)
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def whole(material: Path) -> Path:
+    """A run to which nothing happened, on this machine; on one rank, because the bits do not depend on that."""
+    Program(material).train("tiny.yaml", "whole", **plain(SETTINGS))
     return material / "whole"
 
 

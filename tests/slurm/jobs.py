@@ -29,6 +29,11 @@ def words(settings: dict[str, object]) -> list[str]:
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
 
+def plain(settings: dict[str, object]) -> dict[str, object]:
+    """As Program.train wants them."""
+    return {key.replace(".", "__"): value for key, value in settings.items()}
+
+
 def job_environment() -> dict[str, str]:
     return environment(1) | {
         "WEIGHTSCOPE_ROOT": str(ROOT),
