@@ -50,7 +50,7 @@ record_attempt() {
   # Never what opens a door: whoever may read the run may read this.
   env | grep -viE '^[^=]*(token|secret|passw|credential|api_?key|auth)[^=]*=' | sort >"$attempt/environment.txt" || true
   scontrol show hostnames "$SLURM_JOB_NODELIST" >"$attempt/nodes.txt"
-  scontrol -o show job "$job" >"$attempt/job.txt"
+  scontrol -o show job "$job" >"$attempt/job.txt" || true
   {
     git -C "$weightscope_root" rev-parse HEAD && git -C "$weightscope_root" status --short
   } >"$attempt/git.txt" 2>&1 || true
@@ -119,8 +119,12 @@ go_on() {
   [ "$restarts" -lt "$limit" ] || { say "given up after $restarts restarts"; exit "$status"; }
   failed=$(failures_in_a_row) || failed=0
   [ "$failed" -lt "$failures" ] || { say "given up after $failures failures without a new checkpoint"; exit "$status"; }
-  # A job that somebody cancelled is COMPLETING by now and must stay dead.
-  state=$(scontrol -o show job "$job" | sed -n 's/.* JobState=\([A-Z_]*\).*/\1/p')
+  # A job that somebody cancelled is COMPLETING by now and must stay dead. The controller may be away for a moment.
+  for _ in 1 2 3 4 5 6; do
+    state=$(scontrol -o show job "$job" | sed -n 's/.* JobState=\([A-Z_]*\).*/\1/p') || true
+    [ -z "$state" ] || break
+    sleep 10
+  done
   [ "$state" = RUNNING ] || { say "not requeued: the job is $state"; exit "$status"; }
   trap '' TERM USR1
   scontrol requeue "$job" || say "cannot be requeued: submit the same command again to go on"
