@@ -1,9 +1,12 @@
 """Jobs of the tests' cluster: submitted with the project's own scripts, watched from outside."""
 
 import json
+import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,9 +101,10 @@ class Job:
         """Of one attempt, as it wrote them down."""
         return (self.run / f"attempts/{self.number}-r{restarts}/nodes.txt").read_text().split()
 
-    def signal(self, name: str) -> None:
-        """To the script, as --signal=B:NAME@... does it."""
-        self.cluster.run("scancel", "--batch", f"--signal={name}", self.number)
+    def told(self) -> None:
+        """By USR1 to the script, as --signal=B:USR1@300 does it."""
+        self.cluster.run("scancel", "--batch", "--signal=USR1", self.number)
+        until(lambda: "USR1 from Slurm" in self.said(), 20, "the script's answer to USR1", self._story)
 
     def ranks(self) -> dict[int, int]:
         """Rank → process id, as this machine numbers it."""
@@ -116,6 +120,19 @@ class Job:
             if name.strip() == BINARY.name and values.get("SLURM_JOB_ID") == self.number and "PMIX_RANK" in values:
                 found[int(values["PMIX_RANK"])] = int(folder.name)
         return {rank: pid for rank, pid in found.items() if alive(pid)}
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Its ranks suspended, so that it does not finish before what the test does has arrived."""
+        pids = list(self.ranks().values())
+        assert pids, self._story()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in filter(alive, pids):
+                os.kill(pid, signal.SIGCONT)
 
     def attempts(self) -> list[dict[str, str]]:
         """Rows of the run's table of attempts."""

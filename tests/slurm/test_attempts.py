@@ -19,19 +19,17 @@ def limited(cluster: Cluster, material: Path, tmp_path_factory: pytest.TempPathF
         (folder / name).symlink_to(material / name)
     job = Desk(cluster, folder).train(nodes=1, tasks=2)
     job.trains()
-    for pid in job.ranks().values():
-        os.kill(pid, signal.SIGSTOP)
-    cluster.run("scontrol", "update", f"jobid={job.number}", "EndTime=now+310")
-    yield job
-    for pid in job.ranks().values():
-        os.kill(pid, signal.SIGCONT)
+    with job.held():
+        cluster.run("scontrol", "update", f"jobid={job.number}", "EndTime=now+310")
+        yield job
 
 
 @pytest.mark.parametrize("launcher", ["srun", "mpirun"])
 def test_a_told_job_saves_and_goes_on(desk: Desk, whole: Path, launcher: str) -> None:
     job = desk.train(WEIGHTSCOPE_LAUNCHER=launcher)
     job.trains()
-    job.signal("USR1")
+    with job.held():
+        job.told()
     job.again()
     assert desk.inspect()["status"] == "stopped"
     assert 25 <= desk.inspect()["last_step"] + 1 < STEPS
@@ -42,7 +40,9 @@ def test_a_preempted_job_makes_room_and_goes_on(desk: Desk, whole: Path) -> None
     job = desk.train("--partition=low", "--nodelist=n3,n4", "--exclusive")
     job.trains()
     asked = ("--parsable", "--partition=high", "--nodelist=n3", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
-    urgent = desk.cluster.run("sbatch", *asked).strip()
+    with job.held():
+        urgent = desk.cluster.run("sbatch", *asked).strip()
+        until(lambda: job.facts.get("PreemptTime", "None") != "None", 30, "preemption")
     job.again()
     other = Job(desk.cluster, urgent, desk.folder / "none", desk.folder / "none")
     other.ends("COMPLETED")
@@ -54,7 +54,7 @@ def test_a_cancelled_job_stays_cancelled(desk: Desk, script_told: bool) -> None:
     job = desk.train(nodes=1, tasks=2)
     job.trains()
     desk.cluster.run("scancel", *(["--full"] if script_told else []), job.number)
-    until(lambda: "not requeued" in job.said(), 10, "last words of the script")
+    until(lambda: "not requeued" in job.said(), 30, "last words of the script")
     job.ends("CANCELLED")
     assert job.restarts == 0
     assert not job.ranks()

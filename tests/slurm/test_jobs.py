@@ -114,7 +114,7 @@ def test_a_sweep_is_an_array_and_ends_with_its_comparison(desk: Desk, cluster: C
     # The task whose own number is that of the whole array: whoever takes one for the other restarts both.
     told, other = sorted(jobs, key=lambda job: job.facts["JobId"] != array)
     assert told.facts["JobId"] == array
-    told.signal("USR1")
+    told.told()
     told.again()
     page = Job(cluster, report, desk.folder / f"slurm-weightscope-report-{report}.log", desk.folder)
     assert page.state == "PENDING"
