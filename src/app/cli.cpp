@@ -53,7 +53,7 @@ class Parser {
     current_->footer(std::string("Example:\n  ") + example);
     current_->callback([this, arguments, run, all_ranks] {
       line_.all_ranks = all_ranks;
-      line_.run = [arguments, run](const Context& context, const std::atomic<bool>&) {
+      line_.run = [arguments, run](const Context& context, const std::atomic<int>&) {
         return run(context, *arguments);
       };
     });
@@ -97,7 +97,7 @@ class Parser {
     train->callback([this, arguments] {
       line_.all_ranks = true;
       if (line_.quiet) arguments->progress = ProgressMode::none;
-      line_.run = [arguments](const Context& context, const std::atomic<bool>& stop) {
+      line_.run = [arguments](const Context& context, const std::atomic<int>& stop) {
         return run_train(context, *arguments, stop);
       };
     });
@@ -191,7 +191,7 @@ class Parser {
     format_option(inspect->format);
     auto* doctor = app_.add_subcommand("doctor", "facts for a bug report: MPI, NCCL, GPUs, HDF5, LibTorch");
     doctor->callback([this] {
-      line_.run = [](const Context& context, const std::atomic<bool>&) { return run_doctor(context); };
+      line_.run = [](const Context& context, const std::atomic<int>&) { return run_doctor(context); };
     });
   }
 

@@ -8,7 +8,7 @@ namespace weightscope {
 
 /// The parsed command line: either what to run, or why not.
 struct CommandLine {
-  std::function<int(const Context&, const std::atomic<bool>&)>
+  std::function<int(const Context&, const std::atomic<int>&)>
       run;                 ///< empty: print `message` and exit with `exit_code`
   bool all_ranks = false;  ///< false: the command is rank 0's alone
   bool quiet = false;

@@ -15,7 +15,7 @@ struct TrainArguments {
   Resume resume;
   ProgressMode progress = ProgressMode::automatic;
 };
-int run_train(const Context& context, const TrainArguments& arguments, const std::atomic<bool>& stop);
+int run_train(const Context& context, const TrainArguments& arguments, const std::atomic<int>& stop);
 
 struct InitArguments {
   ConfigArguments config;

@@ -5,14 +5,15 @@
 #include <cstdlib>
 
 #include "app/cli.hpp"
+#include "core/crash.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 
 namespace {
 
-std::atomic<bool> stop_requested{false};
+std::atomic<int> stop_signal{0};
 
-extern "C" void request_stop(int) { stop_requested = true; }
+extern "C" void request_stop(int number) { stop_signal = number; }
 
 /// A rank that fails alone cannot wait for the others: it ends them. When all fail together each leaves in
 /// good order.
@@ -29,7 +30,7 @@ int run(const weightscope::CommandLine& line, const weightscope::HostComm& host)
     const Context context{&host, share_cores(host)};
     bind(context.cores);
     use_threads(context.cores.threads);
-    return line.run(context, stop_requested);
+    return line.run(context, stop_signal);
   } catch (const Error& error) {
     return end_with(host, error);
   } catch (const std::exception& error) {
@@ -55,9 +56,12 @@ int main(int argc, char** argv) {
     return line.exit_code;
   }
   set_log_level(line.quiet ? LogLevel::quiet : LogLevel::info);
-  const MpiScope mpi(&argc, &argv);
+  // Before MPI starts: a job may be told to stop while it is still starting.
   for (const int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGINT}) std::signal(signal, request_stop);
+  const MpiScope mpi(&argc, &argv);
   const auto world = HostComm::world();
+  note_rank(world.rank());
+  report_crashes();
   if (line.all_ranks) return run(line, world);
   const auto alone = world.split(world.is_root() ? 0 : 1);  // one rank does it, and waits for no other
   return world.is_root() ? run(line, alone) : 0;

@@ -4,13 +4,13 @@
 
 namespace weightscope {
 
-int run_train(const Context& context, const TrainArguments& arguments, const std::atomic<bool>& stop) {
+int run_train(const Context& context, const TrainArguments& arguments, const std::atomic<int>& stop) {
   const auto config = load_config(context, arguments.config, context.host->size());
-  TrainerOptions options{arguments.resume, arguments.progress, context.cores.threads, {}};
+  TrainerOptions options{arguments.resume, arguments.progress, context.cores.threads, {}, &stop};
   RunStatus status;
   do {
     Trainer trainer(config, *context.host, options);
-    status = trainer.run(stop);
+    status = trainer.run();
     if (!status.undone) break;
     options.undone.push_back(*status.undone);
     options.resume = status.step > 0 ? Resume{Resume::Mode::step, status.step} : Resume{};

@@ -1,13 +1,14 @@
 #include "comm/watchdog.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
+#include <utility>
 
 #include "comm/host_comm.hpp"
+#include "core/crash.hpp"
 #include "core/log.hpp"
 
 namespace weightscope {
@@ -22,6 +23,19 @@ std::atomic<std::uint64_t> calls{0};  // so far, the current one included
 
 /// How long all ranks have to say what they wait for before the first one ends the job.
 constexpr double kTimeToSpeak = 0.7;
+/// How long a call may take after TERM before it looks like a wait in vain: launchers kill after about a
+/// second.
+constexpr double kPatienceAfterTerm = 0.4;
+
+/// "rank 0 (node7), step 8: has waited 2.0 s for the other ranks in call 41, MPI_Allreduce of 8 bytes"
+std::string what_is_waited_for(double seconds) {
+  const char* operation = current.load(std::memory_order_acquire);
+  char text[256];
+  std::snprintf(text, sizeof text, ": has waited %.1f s for the other ranks in call %llu, %s of %lld bytes",
+                seconds, static_cast<unsigned long long>(calls.load()),
+                operation == nullptr ? "just over" : operation, static_cast<long long>(current_bytes.load()));
+  return whereabouts() + text;
+}
 
 }  // namespace
 
@@ -32,8 +46,12 @@ Wait::Wait(const char* operation, std::int64_t bytes) {
 }
 Wait::~Wait() { current.store(nullptr, std::memory_order_release); }
 
-Watchdog::Watchdog(double timeout_s, int rank, std::function<std::string()> last_words)
-    : timeout_s_(timeout_s), rank_(rank), last_words_(std::move(last_words)), thread_([this] { watch(); }) {}
+Watchdog::Watchdog(double timeout_s, const std::atomic<int>& stop_signal,
+                   std::function<std::string()> last_words)
+    : timeout_s_(timeout_s),
+      stop_signal_(&stop_signal),
+      last_words_(std::move(last_words)),
+      thread_([this] { watch(); }) {}
 
 Watchdog::~Watchdog() {
   {
@@ -45,9 +63,10 @@ Watchdog::~Watchdog() {
 }
 
 void Watchdog::watch() {
-  const Seconds period(std::min(1.0, timeout_s_ / 8));
+  const Seconds period(std::min(0.2, timeout_s_ / 8));
   std::uint64_t call = 0;
-  double waited = 0;
+  double waited = 0, after_term = 0;
+  bool said = false;
   auto before = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
   while (!ended_.wait_for(lock, period, [this] { return end_; })) {
@@ -56,24 +75,22 @@ void Watchdog::watch() {
     before = now;
     const bool waits = current.load(std::memory_order_acquire) != nullptr;
     const auto at = calls.load(std::memory_order_relaxed);
-    waited = waits && at == call ? waited + passed : 0;
+    const bool same = waits && at == call;
     call = at;
+    waited = same ? waited + passed : 0;
+    after_term = same && *stop_signal_ == SIGTERM ? after_term + passed : 0;
+    if (after_term > kPatienceAfterTerm && !std::exchange(said, true))
+      log_warning(what_is_waited_for(waited) + " and was told to end: it may have lost one of them" +
+                  last_words_());
     if (waited > timeout_s_) bark(waited);
   }
 }
 
 void Watchdog::bark(double seconds) {
-  const char* operation = current.load(std::memory_order_acquire);
-  char host[256] = {}, text[512];
-  ::gethostname(host, sizeof host - 1);
-  std::snprintf(
-      text, sizeof text,
-      "rank %d (%s) has waited %.1f s for the other ranks in call %llu, %s of %lld bytes: one of them is "
-      "lost, stopped or stuck (parallel.timeout_s = %g)",
-      rank_, host, seconds, static_cast<unsigned long long>(calls.load()),
-      operation == nullptr ? "just over" : operation, static_cast<long long>(current_bytes.load()),
-      timeout_s_);
-  log_error(text + last_words_());
+  char text[128];
+  std::snprintf(text, sizeof text, ": one of them is lost, stopped or stuck (parallel.timeout_s = %g)",
+                timeout_s_);
+  log_error(what_is_waited_for(seconds) + text + last_words_());
   std::this_thread::sleep_for(Seconds(kTimeToSpeak));
   MpiScope::abort(static_cast<int>(Fault::comm));
 }

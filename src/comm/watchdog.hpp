@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -21,10 +22,14 @@ class Wait {
 /// While it lives, a thread looks whether a blocking call takes longer than `timeout_s`: a peer was stopped,
 /// hangs, or lost its way. Then every waiting rank says what it waits for and the job ends with code 9. Time
 /// during which this process was itself stopped (suspended by the scheduler, say) does not count.
+///
+/// A launcher that has lost a rank sends TERM to the others, which then wait in vain until they are killed, a
+/// second later: they say where, since the lost one cannot.
 class Watchdog {
  public:
-  /// rank: for the message. last_words: ends the message, called on the watching thread.
-  Watchdog(double timeout_s, int rank, std::function<std::string()> last_words);
+  /// stop_signal: the last signal that asked this rank to stop, 0 for none. last_words: ends each message,
+  /// called on the watching thread.
+  Watchdog(double timeout_s, const std::atomic<int>& stop_signal, std::function<std::string()> last_words);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
@@ -34,7 +39,7 @@ class Watchdog {
   [[noreturn]] void bark(double seconds);
 
   double timeout_s_;
-  int rank_;
+  const std::atomic<int>* stop_signal_;
   std::function<std::string()> last_words_;
   std::mutex mutex_;
   std::condition_variable ended_;

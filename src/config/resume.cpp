@@ -34,7 +34,7 @@ bool must_not_change(const std::string& key) {
        {"seed", "model.", "init.", "data.train", "data.order", "optimizer.", "schedule."})
     if (key.starts_with(prefix)) return true;
   for (const char* exact : {"train.global_batch", "train.micro_batch", "train.precision", "train.grad_clip",
-                            "train.nonfinite", "parallel.reduction"})
+                            "parallel.reduction"})
     if (key == exact) return true;
   return false;
 }

@@ -3,8 +3,7 @@
 
 namespace weightscope {
 
-/// Lines on stderr, "weightscope: " first. Only the rank that speaks for the job calls log_info and
-/// log_warning.
+/// Lines on stderr, "weightscope: " first. What concerns the job is said by the rank that speaks for it.
 enum class LogLevel { quiet, info, debug };
 
 void set_log_level(LogLevel level);

@@ -31,16 +31,18 @@ std::vector<WeightSlice> Trainer::replicated_state() const {
   return replicated;
 }
 
-void Trainer::check_replicas(std::int64_t step) {
-  if (host_->size() == 1) return;
+bool Trainer::check_replicas(std::int64_t step) {
+  if (host_->size() == 1) return false;
   const auto difference = compare_replicas(*host_, replicated_state());
-  if (!difference) return;
+  if (!difference) return false;
   // At the start nothing can have aged: then the exchange itself is at fault. And when all others agree
   // against rank 0, rank 0 is the one not to copy.
   const auto others = static_cast<std::size_t>(host_->size() - 1);
   const bool all_others = others > 1 && difference->ranks.size() == others;
-  if (config_.monitor.replicas == OnDivergence::repair && recorder_ && !all_others)
-    return repair_replicas(step, *difference);
+  if (config_.monitor.replicas == OnDivergence::repair && recorder_ && !all_others) {
+    repair_replicas(step, *difference);
+    return true;
+  }
   if (saver_) finish_checkpoints();
   throw Error(Fault::diverged,
               "replicas differ at step " + std::to_string(step) + ": " + difference->parameter + " on rank " +

@@ -61,7 +61,8 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
       run_(config.output),
       limit_(TimeLimit::Clock::now(), config.train.max_seconds) {
   if (host.size() > 1)
-    watchdog_.emplace(config.parallel.timeout_s, host.rank(), [this] { return last_checkpoint_text(); });
+    watchdog_.emplace(config.parallel.timeout_s, *options.stop_signal,
+                      [this] { return last_checkpoint_text(); });
   host.together([&] { place_ = choose_place(config_, host); });
   warm_up(types_of(config_.train.precision));
   open_data();

@@ -57,6 +57,11 @@ void TrainStep::forward_backward(std::int64_t step, const Batch& batch) {
       exchange_->ready(k, gpt_->final_offset(layer));
     }
     gpt_->backward_embedding(m, write);
+    if (fault_point("gradient", host_->rank(), step))
+      ParamStore::view(store_->grad(), store_->find("wte.weight"))
+          .flatten()
+          .narrow(0, 7, 1)
+          .fill_(std::numeric_limits<double>::infinity());
     exchange_->ready(k, gpt_->final_offset(-1));
     exchange_->end_micro_batch(k);
     if (reproducible()) keep_loss(k);

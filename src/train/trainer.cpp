@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "config/config.hpp"
+#include "core/crash.hpp"
 #include "core/fault_point.hpp"
 #include "core/file_io.hpp"
 #include "core/log.hpp"
@@ -51,7 +52,7 @@ std::string Trainer::last_checkpoint_text() const {
                        : "; last good checkpoint: " + checkpoint_directory(run_, steps.back()).string();
 }
 
-RunStatus Trainer::run(const std::atomic<bool>& stop) {
+RunStatus Trainer::run() {
   progress_.emplace(host_->is_root() ? options_.progress : ProgressMode::none, first_step_,
                     config_.train.steps);
   RunStatus status;
@@ -64,7 +65,7 @@ RunStatus Trainer::run(const std::atomic<bool>& stop) {
     while (done < config_.train.steps) {
       train_step(done++);
       // Any rank may be the one that was told to stop: all of them leave at the same step.
-      const bool leave = stop || limit_.reached(TimeLimit::Clock::now(), step_seconds_);
+      const bool leave = *options_.stop_signal != 0 || limit_.reached(TimeLimit::Clock::now(), step_seconds_);
       if (host_->max(std::int64_t{leave ? 1 : 0}) == 0 || done == config_.train.steps) continue;
       checkpoint_at(done, true);
       status.status = "stopped";
@@ -97,6 +98,7 @@ void Trainer::note_memory(std::int64_t done) {
 }
 
 void Trainer::train_step(std::int64_t step) {
+  note_step(step);
   const auto begin = std::chrono::steady_clock::now();
   const bool measured = snapshot_due(config_, step + 1, sampler_->blocks());
   const auto result = step_->run(step, loader_->next(), measured);
@@ -156,10 +158,13 @@ void Trainer::checkpoint_at(std::int64_t done, bool last) {
 }
 
 void Trainer::note_nonfinite(std::int64_t step, const StepResult& result) {
-  const bool loss = !std::isfinite(result.loss), skip = config_.train.nonfinite == OnNonfinite::skip;
+  // A flipped bit of one replica may show here before replicas are compared.
+  const bool repaired = check_replicas(step);
+  const bool loss = !std::isfinite(result.loss);
+  const bool skip = repaired || config_.train.nonfinite == OnNonfinite::skip;
   const bool seen = std::any_of(options_.undone.begin(), options_.undone.end(),
                                 [&](const AlarmRow& alarm) { return alarm.step == step; });
-  const bool back = config_.train.nonfinite == OnNonfinite::rollback && !seen;
+  const bool back = config_.train.nonfinite == OnNonfinite::rollback && !seen && !repaired;
   const bool give_up = !back && (!skip || skipped_ > kMostSkipped);
   std::string message =
       std::string(loss ? "loss" : "gradient norm") + " is not finite at step " + std::to_string(step);
@@ -200,11 +205,18 @@ void Trainer::finish_checkpoints() {
   }
 }
 
-/// One bit of a replica, as cosmic rays and worn memory flip it.
 void Trainer::damage_for_test(std::int64_t done) {
-  const auto flip = [](const at::Tensor& flat) { *static_cast<std::uint32_t*>(flat.data_ptr()) ^= 1U; };
-  if (fault_point("weights", host_->rank(), done)) flip(store_->master());
-  if (fault_point("moments", host_->rank(), done)) flip(optimizer_->exp_avg());
+  if (!kFaultPoints) return;
+  const auto damage = [&](const std::string& prefix, const at::Tensor& flat) {
+    if (exchange_->shares_memory() || flat.numel() < store_->size()) return;  // no second copy to differ from
+    for (const auto& p : store_->parameters())
+      if (const auto flip = bit_to_flip(prefix + p.name, host_->rank(), done))
+        static_cast<std::uint32_t*>(ParamStore::view(flat, p).data_ptr())[flip->element] ^= 1U << flip->bit;
+  };
+  damage("", store_->master());
+  damage("exp_avg.", optimizer_->exp_avg());
+  damage("exp_avg_sq.", optimizer_->exp_avg_sq());
+  if (fault_point("collective", host_->rank(), done)) host_->barrier();  // which no other rank calls
 }
 
 }  // namespace weightscope

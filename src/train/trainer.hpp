@@ -29,7 +29,8 @@ struct TrainerOptions {
   Resume resume;
   ProgressMode progress = ProgressMode::automatic;
   int threads = 1;
-  std::vector<AlarmRow> undone;  ///< of steps that this job has rolled back
+  std::vector<AlarmRow> undone;                   ///< of steps that this job has rolled back
+  const std::atomic<int>* stop_signal = nullptr;  ///< 0: nobody has asked this rank to stop
 };
 
 /// How a run ended. The message names the last good checkpoint where it matters.
@@ -47,17 +48,17 @@ struct RunStatus {
 class Trainer {
  public:
   Trainer(const RunConfig& config, const HostComm& host, const TrainerOptions& options);
-  /// Until train.steps, or until `stop` becomes true or the time is up on any rank: then the state is saved
-  /// first.
+  /// Until train.steps, or until any rank is asked to stop or its time is up: then the state is saved first.
   /// "rolled back": another Trainer goes on from the checkpoint of that step.
-  RunStatus run(const std::atomic<bool>& stop);
+  RunStatus run();
   const InitReport& init_report() const { return init_report_; }  ///< rank 0, fresh starts
 
  private:
   void open_data();
   void open_run(const Resume& resume);
   void initialize_weights();
-  void check_replicas(std::int64_t step);
+  /// Weights after `step` updates. True when they differed and are equal now; throws when they are not.
+  bool check_replicas(std::int64_t step);
   std::vector<WeightSlice> replicated_state() const;
   void repair_replicas(std::int64_t step, const Divergence& difference);
   void open_record();

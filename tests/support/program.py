@@ -1,7 +1,9 @@
 """The whole program, driven as a user drives it. WEIGHTSCOPE_BINARY names it (CTest sets it)."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -35,6 +37,33 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def children(pid: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return [int(child) for child in found.stdout.split()]
+
+
+def abandoned_segments() -> set[str]:
+    """Files in /dev/shm that no process maps or holds open: leaked, if they stay. Folders are somebody's own."""
+    names = {path.name for path in Path("/dev/shm").iterdir() if not path.is_dir()}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            used = (process / "maps").read_text() + " ".join(os.readlink(fd) for fd in (process / "fd").iterdir())
+            names -= {name for name in names if f"/dev/shm/{name}" in used}
+    return names
+
+
+def listens(pid: int) -> bool:
+    """Whether USR1 would be handled by now (and not end the process)."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        if Path(f"/proc/{pid}/exe").resolve() != BINARY.resolve():
+            return False  # still the copy of mpirun that becomes a rank
+    except OSError:
+        return False
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1]
+    return bool(int(caught, 16) & 1 << (signal.SIGUSR1 - 1))
 
 
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -78,12 +107,13 @@ class Program:
         timeout: float = 120,
         check: bool = True,
         fault: str = "",
+        flip: str = "",
     ) -> Result:
         launcher = [] if ranks == 1 else ["mpirun", "--bind-to", "none", "-n", str(ranks)]
         done = subprocess.run(
             [*launcher, str(BINARY), *map(str, arguments)],
             cwd=self.folder,
-            env=environment(threads) | {"WEIGHTSCOPE_FAULT": fault},
+            env=environment(threads) | {"WEIGHTSCOPE_FAULT": fault, "WEIGHTSCOPE_FLIP": flip},
             capture_output=True,
             text=True,
             errors="replace",
@@ -103,9 +133,10 @@ class Program:
         threads: int = 1,
         check: bool = True,
         fault: str = "",
+        flip: str = "",
         **settings: object,
     ) -> Result:
-        """fault: POINT:RANK:STEP:ACTION, see core/fault_point.hpp."""
+        """fault: POINT:RANK:STEP:ACTION, flip: TENSOR:RANK:STEP:BIT:ELEMENT, see core/fault_point.hpp."""
         sets = [word for key, value in settings.items() for word in ("--set", f"{key.replace('__', '.')}={value}")]
         return self(
             "train",
@@ -120,10 +151,12 @@ class Program:
             threads=threads,
             check=check,
             fault=fault,
+            flip=flip,
         )
 
-    def start(self, config: Path | str, output: str, ranks: int, **settings: object) -> "Running":
-        """Training that goes on while the test does something to it. Has taken at least five steps on return."""
+    def start(self, config: Path | str, output: str, ranks: int, *, steps: int = 6, **settings: object) -> "Running":
+        """Training that goes on while the test does something to it. Has taken so many steps on return; with 0 its
+        ranks have only just begun: they listen to signals, and that is all."""
         sets = [word for key, value in settings.items() for word in ("--set", f"{key.replace('__', '.')}={value}")]
         words = ["train", str(config), "--output", output, "--progress", "none", *sets]
         stderr = self.folder / f"{Path(output).name}.stderr"
@@ -136,11 +169,10 @@ class Program:
                 text=True,
             )
         log = self.folder / output / "log.jsonl"
-        until(lambda: log.exists() and log.read_text().count('"event":"train"') > 5)
-        pids = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
-        found = Running(process, [int(pid) for pid in pids.stdout.split()], words, stderr)
-        assert len(found.ranks) == ranks
-        return found
+        if steps > 0:
+            until(lambda: log.exists() and log.read_text().count('"event":"train"') >= steps)
+        until(lambda: len(children(process.pid)) == ranks and all(map(listens, children(process.pid))))
+        return Running(process, children(process.pid), words, stderr)
 
     def log(self, output: str, event: str = "train") -> list[dict]:
         lines = [json.loads(line) for line in (self.folder / output / "log.jsonl").read_text().splitlines()]

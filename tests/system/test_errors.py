@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from compare import experiment_differences, same_bits, state
 from program import Program
 
 
@@ -78,6 +79,20 @@ def test_a_directory_in_use_is_6_and_stays_untouched(program: Program, tiny: Pat
     assert result.code == 6, result.err
     assert {path: path.read_bytes() for path in before} == before
     assert program.train(tiny, "run").code == 0
+
+
+def test_a_second_job_on_a_directory_ends_with_6_and_the_first_does_not_notice(program: Program, tiny: Path) -> None:
+    settings = {"train__steps": 300, "schedule__name": "constant", "eval__every": 300}
+    running = program.start(tiny, "run", 2, **settings)
+    second = program.train(tiny, "run", ranks=2, check=False, **settings)
+    assert second.code == 6, second.err
+    assert len(errors(second.err)) == 1, second.err
+    assert running.process.poll() is None, "the first has ended too early for this test"
+    assert running.wait(60).code == 0
+    program.train(tiny, "whole", ranks=2, **settings)
+    whole, run = program.folder / "whole", program.folder / "run"
+    assert same_bits(state(whole, 300), state(run, 300)) == []
+    assert experiment_differences(whole / "experiment.h5", run / "experiment.h5") == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs /dev/full")

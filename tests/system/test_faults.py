@@ -1,13 +1,16 @@
 """What happens to real runs: ranks that are killed or stop, time that runs out. Nothing is lost, nobody is left."""
 
 import os
+import re
 import signal
+import socket
 import time
 from pathlib import Path
 
+import h5py
 import pytest
-from compare import same_bits, state
-from program import Program, until
+from compare import experiment_differences, same_bits, state
+from program import Program, abandoned_segments, until
 
 LONG = {"train__steps": 400, "schedule__name": "constant", "checkpoint__every": 5, "eval__every": 400}
 MODES = [{}, {"parallel__shared_memory": "off"}]
@@ -45,6 +48,13 @@ def test_a_rank_that_dies_takes_the_job_with_it_and_nothing_else(
         program("inspect", "run")
 
 
+def test_killed_ranks_leave_no_shared_memory(program: Program, tiny: Path) -> None:
+    before = abandoned_segments()
+    for rank, mode in enumerate(MODES):
+        program.train(tiny, f"run-{rank}", ranks=2, check=False, fault=f"exchange:{rank}:8:kill", **mode)
+    assert abandoned_segments() <= before
+
+
 @pytest.mark.parametrize("mode", MODES, ids=["memory", "messages"])
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_stops_is_noticed_in_time(program: Program, tiny: Path, rank: int, mode: dict[str, object]) -> None:
@@ -60,6 +70,28 @@ def test_a_rank_that_stops_is_noticed_in_time(program: Program, tiny: Path, rank
     assert "parallel.timeout_s = 2" in ended.err
     assert "last good checkpoint: " in ended.err
     program("inspect", "run")
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["memory", "messages"])
+@pytest.mark.parametrize(("where", "action"), [("forward", "hang"), ("collective", "corrupt")])
+def test_ranks_that_miss_a_collective_are_noticed(
+    program: Program, tiny: Path, where: str, action: str, mode: dict[str, object]
+) -> None:
+    """One hangs in its own code; one calls another collective than the others. All that wait say in which call."""
+    lost = program.train(
+        tiny, "run", ranks=2, check=False, fault=f"{where}:1:8:{action}", parallel__timeout_s=2, **mode
+    )
+    assert lost.code == 9, lost.err
+    step = {"forward": 8, "collective": 7}[where]  # the latter after the update with index 7
+    pattern = r"rank (\d) \(.+\), step (\d+): has waited .* s for the other ranks in call \d+, MPI_\w+ of \d+ bytes"
+    waiting = {int(rank): int(at) for rank, at in re.findall(pattern, lost.err)}
+    assert waiting == ({0: step} if where == "forward" else {0: step, 1: step}), lost.err
+
+
+def test_a_slow_rank_is_waited_for(program: Program, tiny: Path) -> None:
+    program.train(tiny, "run", ranks=2, fault="forward:1:8:slow", parallel__timeout_s=4)
+    program.train(tiny, "whole", ranks=2)
+    assert same_bits(state(program.folder / "whole", 12), state(program.folder / "run", 12)) == []
 
 
 def test_a_suspended_job_goes_on(program: Program, tiny: Path) -> None:
@@ -95,23 +127,21 @@ def test_a_fault_anywhere_ends_the_job_and_loses_nothing(
     failed = program.train(tiny, "run", ranks=2, check=False, fault=f"{where}:1:{step}:{action}", **mode)
     assert failed.code not in (0, 2, 75), failed.err
     assert len(program.log("run")) >= step - 1
+    # Who died where: itself, where it still could, and in any case a rank that waited for it.
+    host = socket.gethostname()
+    if action in ("abort", "segv"):
+        assert f"rank 1 ({host}), step " in failed.err
+        assert "died of signal" in failed.err
+    if action != "throw":
+        assert f"rank 0 ({host}), step " in failed.err
+        assert "it may have lost one of them" in failed.err
+        assert "process rank 1 " in failed.err  # mpirun
     if action == "throw":
         assert failed.code == 70
         assert "thrown by a test at forward" in failed.err
     program.train(tiny, "run", ranks=2, **mode)
     program.train(tiny, "whole", ranks=2, **mode)
     assert same_bits(state(program.folder / "whole", 12), state(program.folder / "run", 12)) == []
-
-
-@pytest.mark.parametrize("what", ["weights", "moments"])
-def test_a_flipped_bit_is_found_and_named(program: Program, tiny: Path, what: str) -> None:
-    damaged = program.train(
-        tiny, "run", ranks=2, check=False, fault=f"{what}:1:7:corrupt", parallel__shared_memory="off"
-    )
-    assert damaged.code == 8, damaged.err
-    tensor = {"weights": "", "moments": "exp_avg."}[what] + "ln_f.weight"  # the first in memory
-    assert f"replicas differ at step 8: {tensor} on rank 1" in damaged.err
-    assert "last good checkpoint: " in damaged.err
 
 
 def test_what_is_not_finite_is_left_out_or_ends_the_run(program: Program, tiny: Path) -> None:
@@ -127,3 +157,31 @@ def test_what_is_not_finite_is_left_out_or_ends_the_run(program: Program, tiny: 
     assert rows[7] is None
     assert all(loss is not None for loss in rows[8:])
     assert rows[8:] != [row["loss"] for row in program.log("whole")][8:]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["memory", "messages"])
+@pytest.mark.parametrize(("where", "what"), [("exchange", "loss"), ("gradient", "gradient norm")])
+def test_what_is_not_finite_once_can_be_rolled_back(
+    program: Program, tiny: Path, where: str, what: str, mode: dict[str, object]
+) -> None:
+    """Back to the checkpoint of step 6, and on as if nothing had happened; but the alarm stays on record."""
+    program.train(tiny, "whole", ranks=2, **mode)
+    fault = f"{where}:1:7:corrupt"
+    again = program.train(tiny, "run", ranks=2, fault=fault, train__nonfinite="rollback", **mode)
+    assert f"{what} is not finite at step 7; back to step 6" in again.err
+    whole, run = program.folder / "whole", program.folder / "run"
+    assert same_bits(state(whole, 12), state(run, 12)) == []
+    differ = experiment_differences(whole / "experiment.h5", run / "experiment.h5")
+    assert differ
+    assert all(name.startswith("alarms") for name in differ)
+    with h5py.File(run / "experiment.h5") as file:
+        assert list(file["segments/start_step"]) == [0, 6]
+        assert file["segments/status"].asstr()[0] == "rolled back"
+
+
+def test_what_is_not_finite_again_after_a_rollback_ends_the_run(program: Program, tiny: Path) -> None:
+    """A cause that lies in the run itself: the same step fails once more."""
+    settings = {"optimizer__lr": 1000, "train__grad_clip": 0, "model__dropout": 0, "optimizer__weight_decay": 10}
+    failed = program.train(tiny, "run", ranks=2, check=False, train__steps=200, train__nonfinite="rollback", **settings)
+    assert failed.code == 7, failed.err
+    assert "once more after it was computed again" in failed.err
