@@ -19,7 +19,7 @@ def test_a_job_goes_on_where_there_is_power(desk: Desk, apart: Cluster, whole: P
     apart.power_off(victim)
     try:
         if launcher == "mpirun":  # notices before Slurm does, and the script asks for another attempt
-            until(lambda: "DUE TO JOB REQUEUE" in job.said(), 30, "the end of mpirun")
+            until(lambda: "checkpoint step-" in job.said() and job.state != "RUNNING", 30, "the end of mpirun")
         # What Slurm finds out by itself after SlurmdTimeout.
         apart.run("scontrol", "update", f"nodename={victim}", "state=down", "reason=test")
         job.again()
