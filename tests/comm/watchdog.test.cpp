@@ -14,7 +14,7 @@ TEST(Watchdog, LooksOnWhileManyCallsComeAndGo) {
   {
     const Watchdog watchdog(0.5, no_signal, [&] { return std::to_string(++words); });
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1500);
-    while (world.max(std::chrono::steady_clock::now() < end ? 1 : 0) == 1) const Wait wait("test", 8);
+    while (world.max(std::chrono::steady_clock::now() < end ? 1.0 : 0.0) > 0) const Wait wait("test", 8);
   }
   EXPECT_EQ(words, 0);
 }

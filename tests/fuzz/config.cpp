@@ -10,6 +10,7 @@ using namespace weightscope;
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   ::setenv("FUZZ_PLAIN", "value", 1);
+  ::setenv("FUZZ_NESTED", "x/${name}", 1);
   ::setenv("FUZZ_NASTY", "${env:FUZZ_PLAIN}\n\"'\\: \xff", 1);
   return 0;
 }

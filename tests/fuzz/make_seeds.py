@@ -58,6 +58,8 @@ put("config", "epochs", "monitor: {every: {epochs: 0.5}, early: none, alarms: [n
 put("config", "rules", "init:\n  rules:\n    - {match: 'h.*.c_proj.weight', scheme: normal, std: 4.0e-3}\n")
 put("config", "texts", 'output: "a \\"b\\" \\\\ \\u00e9"\ndata: {train: ${env:FUZZ_PLAIN}/x, val: "${env:NO:-y}"}\n')
 put("config", "nasty", "output: ${env:FUZZ_NASTY}\n")
+put("config", "nested", "output: ${env:FUZZ_NESTED}\n")
+put("config", "words", "data: {train: 'Null', val: 'NULL'}\ninit: {from: '~'}\n")
 put("config", "block", "name: |\n  text\ndata:\n  train: >-\n    folded\n    text\n")
 put("config", "refused", "a: &x 1\nb: *x\n<<: {c: !!int 3}\n? [1]\n: 2\n")
 
@@ -78,6 +80,7 @@ put("safetensors", "empty", safetensors({}))
 put("safetensors", "truncated", b"\x7f" + sample[1:-4])
 put("safetensors", "two", safetensors({"a": ("F32", [1], b"\0" * 4), "b": ("F32", [1], b"\1" * 4)}))
 one = '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[%s]}}'
+put("safetensors", "shape", b"\0" * 8 + (one % "4,8").replace("[1]", "[3]").encode() + b"\0" * 8)
 for name, offsets in (("overlap", "0,4"), ("gap", "8,12"), ("outside", "4,9000000"), ("backwards", "8,4")):
     put("safetensors", name, b"\0" * 8 + (one % offsets).encode() + b"\0" * 8)
 

@@ -4,8 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
+#include <random>
 
 namespace weightscope::fuzz {
 namespace {
@@ -79,3 +82,33 @@ bool inside(std::span<const std::byte> part, std::span<const std::byte> whole) {
 }
 
 }  // namespace weightscope::fuzz
+
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
+
+/// Every second mutation changes one number of a text to another that is in it, to a neighbour, or to one at
+/// which programs break; libFuzzer's own mutations do the rest.
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
+                                               unsigned seed) {
+  std::minstd_rand random(seed);
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  std::vector<std::pair<std::size_t, std::size_t>> numbers;  // begin, length
+  for (std::size_t i = 0; i < size; ++i)
+    if (std::isdigit(data[i]) != 0) {
+      const auto end = std::min(text.find_first_not_of("0123456789", i), size);
+      numbers.emplace_back(i, end - i);
+      i = end;
+    }
+  if (numbers.empty() || random() % 2 == 0) return LLVMFuzzerMutate(data, size, most);
+  const auto any = [&] { return numbers[random() % numbers.size()]; };
+  constexpr std::array kEdges{"0", "1", "-1", "8", "65536", "2147483648", "9223372036854775807", "1e300"};
+  const auto [begin, length] = any();
+  const auto [from, other] = any();
+  std::string number = text.substr(from, other);
+  if (random() % 3 == 0) number = kEdges[random() % kEdges.size()];
+  if (random() % 3 == 0)
+    number = std::to_string(std::strtoull(number.c_str(), nullptr, 10) + random() % 17 - 8);
+  const auto changed = text.substr(0, begin) + number + text.substr(begin + length);
+  if (changed.size() > most) return LLVMFuzzerMutate(data, size, most);
+  std::copy(changed.begin(), changed.end(), data);
+  return changed.size();
+}
