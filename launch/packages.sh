@@ -4,7 +4,9 @@ packages_build=(g++ cmake ninja-build pkg-config ccache mold                    
   libcli11-dev libspdlog-dev nlohmann-json3-dev libsentencepiece-dev
   python3 python3-venv ca-certificates git                                           # the analysis package's environment
   bible-kjv bible-kjv-text)                                                          # the quickstart's text (public domain)
-packages_test=(libgtest-dev libgmock-dev libbenchmark-dev clang-format clang-tidy libomp-dev slurmctld slurmd slurm-client munge libpmix-dev iproute2)
+packages_test=(libgtest-dev libgmock-dev libbenchmark-dev clang-format clang-tidy libomp-dev clang llvm slurmctld slurmd slurm-client munge libpmix-dev iproute2)
+# The sanitizers and libFuzzer of clang; older releases have them inside other packages.
+apt-cache show libclang-rt-dev >/dev/null 2>&1 && packages_test+=(libclang-rt-dev)
 # Ubuntu's chromium is a snap, which a container cannot run: the browser tests skip there, by name.
 apt-cache show chromium >/dev/null 2>&1 && packages_test+=(chromium chromium-driver)
 true

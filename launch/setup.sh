@@ -38,7 +38,7 @@ if command -v dpkg-query >/dev/null; then
     fi
     say "installing ${#missing[@]} packages: ${missing[*]}"
     "${as_root[@]}" apt-get update -qq
-    # chromium becomes known only after the first update
+    # some packages become known only after the first update
     . launch/packages.sh
     [ $tests = 1 ] && for p in "${packages_test[@]}"; do [[ " ${missing[*]} $have " == *" $p "* ]] || missing+=("$p"); done
     DEBIAN_FRONTEND=noninteractive "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \

@@ -147,7 +147,7 @@ class Parser {
         ->capture_default_str();
     current_->add_option("--seed", sample->seed, "same seed, same text")->capture_default_str();
     current_->add_option("--tokenizer", sample->tokenizer,
-                         "byte or sentencepiece:FILE, instead of the one the checkpoint names");
+                         "byte or sentencepiece:FILE; needed unless the model was trained on bytes");
     auto to_hf =
         command<ConvertArguments>("export", "write a Hugging Face GPT-2 directory",
                                   "weightscope export runs/quickstart -o hf/quickstart", false, run_export);

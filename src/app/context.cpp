@@ -17,7 +17,7 @@ Override split_override(const std::string& text) {
 RunConfig load_config(const Context& context, const ConfigArguments& arguments, int world) {
   std::string text;
   context.host->together([&] {
-    if (context.is_root()) text = read_file(arguments.file, Fault::config);
+    if (context.is_root()) text = read_file(arguments.file, Fault::config, std::uint64_t{1} << 20);
   });
   text = context.host->broadcast(text);
   RunConfig config;

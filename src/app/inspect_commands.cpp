@@ -6,6 +6,7 @@
 #include "comm/versions.hpp"
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/log.hpp"
 #include "model/device.hpp"
 #include "model/memory_plan.hpp"
 #include "ops/cpu/kernels.hpp"
@@ -64,11 +65,12 @@ int run_inspect(const Context&, const InspectArguments& arguments) {
                                 {"alarms", facts.alarms},
                                 {"created", facts.created},
                                 {"weightscope_version", facts.version}};
-    std::printf("%s\n", json.dump().c_str());
+    std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return 0;
   }
-  std::printf("%s  %s, %s, weightscope %s, created %s\n", facts.name.c_str(), facts.uuid.c_str(),
-              facts.status.c_str(), facts.version.c_str(), facts.created.c_str());
+  std::printf("%s  %s, %s, weightscope %s, created %s\n", printable(facts.name).c_str(),
+              printable(facts.uuid).c_str(), printable(facts.status).c_str(),
+              printable(facts.version).c_str(), printable(facts.created).c_str());
   std::printf("%d layers, %d heads; %zu snapshots", facts.layers, facts.heads, facts.steps.size());
   if (!facts.steps.empty())
     std::printf(", steps %ld to %ld", static_cast<long>(facts.steps.front()),

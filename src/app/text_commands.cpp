@@ -22,8 +22,13 @@ std::string tokenizer_of(const std::filesystem::path& checkpoint, int vocab) {
   if (!checkpoint.empty()) {
     const auto meta = nlohmann::json::parse(open_checkpoint(checkpoint).info.tokenizer, nullptr,
                                             /*allow_exceptions=*/false);
-    if (meta.is_object() && meta.contains("tokenizer") && meta["tokenizer"].is_string())
-      return meta["tokenizer"].get<std::string>();
+    if (meta.is_object() && meta.contains("tokenizer") && meta["tokenizer"].is_string()) {
+      const auto name = meta["tokenizer"].get<std::string>();
+      // A checkpoint may come from anywhere: no file is opened because it says so.
+      require(name == "byte", Fault::input,
+              "the model was trained with the tokenizer " + name + "; give it with --tokenizer");
+      return name;
+    }
   }
   require(vocab == 256, Fault::input,
           "the model does not say which tokenizer it was trained with; name one with --tokenizer");

@@ -2,11 +2,14 @@
 
 #include <bit>
 #include <cstdlib>
+#include <functional>
 
 #include "config/text.hpp"
 
 namespace weightscope {
 namespace {
+
+constexpr std::size_t kLongestText = 4096;  // of a path on Linux
 
 /// Where a key stands in the file, or the file alone when it has its default.
 std::string place_of(const YamlNode& root, const std::string& file, const std::string& path) {
@@ -26,6 +29,22 @@ bool valid_name(const std::string& name) {
   const auto allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
   return !name.empty() && name.size() <= 64 && name.find_first_not_of(allowed) == std::string::npos &&
          name != "." && name != "..";
+}
+
+/// Numbers that are fine alone but whose product no 64 bits hold, or no tensor.
+void check_sizes(const RunConfig& c,
+                 const std::function<void(const std::string&, const std::string&)>& refuse) {
+  constexpr std::int64_t kMostTokens = std::int64_t{1} << 62, kMostInAPass = std::int64_t{1} << 31;
+  const std::int64_t block = c.model.block;
+  if (c.train.micro_batch > kMostInAPass / block)
+    refuse("train.micro_batch", equals("train.micro_batch", c.train.micro_batch) + " times " +
+                                    equals("model.block", block) +
+                                    " is more than 2^31 tokens in one forward pass");
+  std::int64_t tokens = 0;
+  if (__builtin_mul_overflow(c.train.global_batch * block, c.train.steps, &tokens) || tokens > kMostTokens)
+    refuse("train.steps", equals("train.steps", c.train.steps) + " times " +
+                              equals("train.global_batch", c.train.global_batch) + " times " +
+                              equals("model.block", block) + " is more than 2^62 tokens");
 }
 
 }  // namespace
@@ -75,6 +94,7 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
            "parallel.backend = mpi moves tensors in host memory, but train.device = cuda");
   if (c.init.from.empty() == false && !c.init.rules.empty())
     refuse("init.rules", "init.rules do nothing when init.from gives the weights");
+  check_sizes(c, refuse);
   if (c.model.qk_norm) unavailable("model.qk_norm");
   if (c.monitor.gradients) unavailable("monitor.gradients");
   if (c.monitor.spectra_every > 0) unavailable("monitor.spectra_every");
@@ -114,6 +134,11 @@ void substitute(RunConfig& c, const YamlNode& root, const std::string& file, Pro
                                           : "; known are ${name}, ${seed}, ${env:VAR:-default}"));
     }
     text = out;
+    // What was put in must not be replaced in turn when the resolved configuration is read.
+    auto why = text_problem(text);
+    if (text.find("${") != std::string::npos) why = "still holds ${ after its variables were replaced";
+    if (text.size() > kLongestText) why = "is longer than 4096 characters";
+    if (!why.empty()) problems.add(place_of(root, file, key), key + " " + why);
   };
   expand("output", c.output);
   expand("data.train", c.data.train);

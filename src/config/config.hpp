@@ -20,6 +20,14 @@ struct Override {
 RunConfig parse_config(const std::string& yaml_text, const std::string& file_name,
                        const std::vector<Override>& overrides = {}, int world_size = 0);
 
+/// The same for a configuration that came with a checkpoint: nothing is replaced in it, so that a file from
+/// elsewhere learns nothing of this machine's environment. Error{input}.
+RunConfig parse_stored_config(const std::string& yaml_text, const std::string& file_name);
+
+/// Error{input} "FILE: model.layers = 5000 is outside [1, 1024]" for an architecture that no configuration
+/// could ask for.
+void check_limits(const ModelConfig& model, const std::string& file);
+
 /// The complete configuration, defaults and substitutions included; parse_config(to_yaml(c)) gives c again.
 std::string to_yaml(const RunConfig& config);
 

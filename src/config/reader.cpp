@@ -130,6 +130,8 @@ class Reader {
       problems_->add(node.where,
                      key + " = " + text + " is not one of " + choices<T>() + nearest(text, names));
     } else if constexpr (std::is_same_v<T, std::string>) {
+      if (const auto why = text_problem(text); !why.empty())
+        return problems_->add(node.where, key + " " + why);
       value = text;
     } else if constexpr (std::is_same_v<T, bool>) {
       if (node.quoted || (text != "true" && text != "false")) return wrong("true or false");
@@ -208,6 +210,17 @@ RunConfig parse_config(const std::string& yaml_text, const std::string& file_nam
   std::string all;
   for (const auto& line : problems.lines) all += (all.empty() ? "" : "\n") + line;
   throw Error(Fault::config, all);
+}
+
+RunConfig parse_stored_config(const std::string& yaml_text, const std::string& file_name) {
+  require(
+      yaml_text.find("${") == std::string::npos, Fault::input,
+      file_name + " holds a configuration that is not resolved (${...}), which this program does not write");
+  try {
+    return parse_config(yaml_text, file_name);
+  } catch (const Error& e) {
+    throw Error(Fault::input, e.what());
+  }
 }
 
 }  // namespace weightscope

@@ -2,6 +2,7 @@
 // Private to config: values as the file writes them.
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/describe.hpp"
@@ -40,5 +41,9 @@ std::string text_of(const std::vector<T>& values) {
   return all + "]";
 }
 std::string text_of(const InitRule& rule);
+
+bool is_utf8(std::string_view text);
+/// Why a text cannot be a value, or "": what the system, HDF5 or a terminal would take for something else.
+std::string text_problem(const std::string& value);
 
 }  // namespace weightscope

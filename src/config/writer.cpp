@@ -40,7 +40,7 @@ bool is_plain(const std::string& s) {
           std::string::npos)
     return false;
   const bool word = (s[0] >= 'a' && s[0] <= 'z') || (s[0] >= 'A' && s[0] <= 'Z') || s[0] == '/';
-  return word && s != "true" && s != "false" && s != "null";
+  return word && s != "true" && s != "false" && s != "null" && s != "Null" && s != "NULL";
 }
 
 }  // namespace
@@ -56,10 +56,7 @@ std::string text_of(const std::string& value) {
   std::string quoted = "\"";
   for (const char c : value) {
     if (c == '"' || c == '\\') quoted += '\\';
-    if (c == '\n')
-      quoted += "\\n";
-    else
-      quoted += c;
+    quoted += c;
   }
   return quoted + "\"";
 }

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <sstream>
 
+#include "config/text.hpp"
+
 namespace weightscope {
 namespace {
 
-constexpr std::size_t kLargestFile = std::size_t{1} << 20, kDeepest = 16;
+constexpr std::size_t kLargestFile = std::size_t{1} << 20, kDeepest = 16, kMostValues = 20'000;
 
 std::string place_in(const std::string& file, const std::string& label, const YAML::Mark& mark) {
   if (!label.empty()) return label;
@@ -74,11 +76,12 @@ class Builder final : public YAML::EventHandler {
   }
   YamlNode* put(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind,
                 const std::string& text) {
+    // Looking for a key twice takes the square of their number, and a value takes a hundred bytes for its
+    // one.
+    if (++values_ > kMostValues) throw YAML::ParserException(mark, "more than 20000 values");
     refuse(mark, tag, anchor);
-    if (!open_.empty() && expects_key()) {
-      problems_->add(where(mark), "a key must be plain text");
-      take_key(mark, "?" + std::to_string(open_.back()->keys.size()));
-    }
+    // Its value would be taken for the next key, and the next key's value would be missing.
+    if (!open_.empty() && expects_key()) throw YAML::ParserException(mark, "a key must be plain text");
     YamlNode node;
     node.kind = kind, node.where = where(mark), node.text = text, node.quoted = tag == "!";
     if (open_.empty()) {
@@ -90,13 +93,12 @@ class Builder final : public YAML::EventHandler {
   }
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
     if (open_.size() >= kDeepest) throw YAML::ParserException(mark, "nested deeper than 16 levels");
-    auto* node = put(mark, tag, anchor, kind, "");
-    node->items.reserve(64);
-    open_.push_back(node);
+    open_.push_back(put(mark, tag, anchor, kind, ""));
   }
 
   std::string file_, label_;
   Problems* problems_;
+  std::size_t values_ = 0;
   std::vector<YamlNode*> open_;  ///< path to the innermost open list or map; only its last element ever grows
 };
 
@@ -127,6 +129,10 @@ YamlNode parse_yaml(const std::string& text, const std::string& file, const std:
   }
   if (text.find('\0') != std::string::npos) {
     problems.add(place, "holds a zero byte; this is not a text file");
+    return empty;
+  }
+  if (!is_utf8(text)) {
+    problems.add(place, "is not UTF-8; this is not a text file");
     return empty;
   }
   std::istringstream in(text);

@@ -4,11 +4,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
-#include <sstream>
 #include <utility>
 
 namespace weightscope {
@@ -34,13 +34,25 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::string& path
 
 }  // namespace
 
-std::string read_file(const std::filesystem::path& path, Fault fault) {
+std::string read_file(const std::filesystem::path& path, Fault fault, std::uint64_t most_bytes) {
   std::ifstream in(path, std::ios::binary);
-  require(in.good() && !std::filesystem::is_directory(path), fault,
+  std::error_code unknown;
+  require(in.good() && !std::filesystem::is_directory(path, unknown), fault,
           system_message("cannot read", path.string()));
-  std::ostringstream out;
-  out << in.rdbuf();
-  return std::move(out).str();
+  std::string text;
+  std::array<char, 65536> part{};
+  while (in.read(part.data(), part.size()) || in.gcount() > 0) {
+    text.append(part.data(), static_cast<std::size_t>(in.gcount()));
+    require(text.size() <= most_bytes, fault,
+            path.string() + " is larger than " + std::to_string(most_bytes) +
+                " bytes; this is another kind of file");
+  }
+  return text;
+}
+
+bool is_there(const std::filesystem::path& path) noexcept {
+  std::error_code unknown;
+  return std::filesystem::exists(path, unknown);
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {

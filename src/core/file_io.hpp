@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -8,8 +9,12 @@
 
 namespace weightscope {
 
-/// The whole file. Throws Error{fault} naming the path.
-std::string read_file(const std::filesystem::path& path, Fault fault);
+/// The whole file, or pipe. Throws Error{fault} naming the path, also when it is longer than `most_bytes`.
+std::string read_file(const std::filesystem::path& path, Fault fault, std::uint64_t most_bytes = UINT64_MAX);
+
+/// Whether there is such a file or directory, as far as this process can tell. A name that is too long, or a
+/// folder that may not be looked into, is not there: std::filesystem::exists would throw.
+bool is_there(const std::filesystem::path& path) noexcept;
 
 /// Replaces `path` so that a crash at any moment leaves either the old file or the new one: temporary name in
 /// the same folder, write, fsync, rename, fsync of the folder. Throws Error{output}.

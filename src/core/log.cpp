@@ -27,12 +27,24 @@ void set_log_level(LogLevel level) {
                                                : spdlog::level::debug);
 }
 
-void log_debug(const std::string& line) { logger().debug("{}", line); }
-void log_info(const std::string& line) { logger().info("{}", line); }
-void log_warning(const std::string& line) { logger().warn("warning: {}", line); }
+std::string printable(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte >= 0x20 && byte != 0x7f) || c == '\n' || c == '\t')
+      out += c;
+    else
+      out += "\\x" + std::string{"0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 0xf]};
+  }
+  return out;
+}
+
+void log_debug(const std::string& line) { logger().debug("{}", printable(line)); }
+void log_info(const std::string& line) { logger().info("{}", printable(line)); }
+void log_warning(const std::string& line) { logger().warn("warning: {}", printable(line)); }
 
 void log_error(const std::string& message) {
-  std::istringstream lines(message);
+  std::istringstream lines(printable(message));
   for (std::string line; std::getline(lines, line);) logger().error("error: {}", line);
   logger().flush();
 }

@@ -7,6 +7,9 @@ namespace weightscope {
 enum class LogLevel { quiet, info, debug };
 
 void set_log_level(LogLevel level);
+/// With control characters spelled out (\x1b): names in files from elsewhere must not steer a terminal. What
+/// is logged goes through it.
+std::string printable(const std::string& text);
 void log_debug(const std::string& line);
 void log_info(const std::string& line);
 void log_warning(const std::string& line);  ///< "weightscope: warning: …"; shown at every level

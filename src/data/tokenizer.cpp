@@ -2,11 +2,14 @@
 
 #include <sentencepiece_processor.h>
 
-#include <filesystem>
-
 #include "core/error.hpp"
+#include "core/file_io.hpp"
+#include "core/mapped_file.hpp"
 
 namespace weightscope {
+
+constexpr std::uint64_t kLargestModel = std::uint64_t{16} << 20;  // 65536 pieces of 256 bytes
+constexpr char kFirstPiece = '\x0a';                              // protobuf: field 1, a message
 
 /// Null processor: bytes.
 struct Tokenizer::Impl {
@@ -18,10 +21,13 @@ Tokenizer Tokenizer::make(const std::string& spec) {
   constexpr std::string_view kPrefix = "sentencepiece:";
   if (spec.starts_with(kPrefix)) {
     const auto path = spec.substr(kPrefix.size());
-    require(std::filesystem::is_regular_file(path), Fault::data,
-            path + " does not exist; a SentencePiece model was expected");
+    require(is_there(path), Fault::data, path + " does not exist; a SentencePiece model was expected");
+    // The library believes what it reads: it gets nothing that is large or does not begin with a list of
+    // pieces.
+    const auto model = read_small_file(path, Fault::data, kLargestModel);
+    require(model.starts_with(kFirstPiece), Fault::data, path + " is no SentencePiece model");
     impl->processor = std::make_unique<sentencepiece::SentencePieceProcessor>();
-    const auto status = impl->processor->Load(path);
+    const auto status = impl->processor->LoadFromSerializedProto(model);
     require(status.ok(), Fault::data, path + " is no SentencePiece model");
     require(impl->processor->GetPieceSize() <= 65536, Fault::data,
             path + " has more than 65536 pieces; token files hold 16-bit ids");

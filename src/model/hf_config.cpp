@@ -1,14 +1,17 @@
+#include "model/hf_config.hpp"
+
 #include <nlohmann/json.hpp>
 
+#include "config/config.hpp"
 #include "core/error.hpp"
-#include "core/file_io.hpp"
-#include "model/weights_io.hpp"
+#include "core/mapped_file.hpp"
 
 namespace weightscope {
 
-ModelConfig model_from_hf_config(const std::filesystem::path& file) {
+ModelConfig model_from_hf_config(const std::filesystem::path& file) try {
   const auto fail = [&](const std::string& why) { throw Error(Fault::input, file.string() + ": " + why); };
-  const auto json = nlohmann::json::parse(read_file(file, Fault::input), nullptr, /*allow_exceptions=*/false);
+  const auto json =
+      nlohmann::json::parse(read_json_text(file, Fault::input), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) fail("is not a JSON object");
   if (json.value("model_type", std::string("gpt2")) != "gpt2")
     fail("model_type is not gpt2; only the GPT-2 architecture can be read");
@@ -37,7 +40,10 @@ ModelConfig model_from_hf_config(const std::filesystem::path& file) {
     fail("scale_attn_by_inverse_layer_idx is not supported");
   if (json.value("layer_norm_epsilon", 1e-5) != 1e-5) fail("layer_norm_epsilon is not 1e-5");
   m.tied = json.value("tie_word_embeddings", true);
+  check_limits(m, file.string());
   return m;
+} catch (const nlohmann::json::exception& e) {
+  throw Error(Fault::input, file.string() + ": " + e.what());
 }
 
 std::string hf_config_json(const ModelConfig& m) {

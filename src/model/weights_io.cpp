@@ -5,6 +5,7 @@
 #include "config/config.hpp"
 #include "core/error.hpp"
 #include "core/file_io.hpp"
+#include "model/hf_config.hpp"
 
 namespace weightscope {
 namespace {
@@ -34,15 +35,29 @@ const TensorRef* find_hf(const Safetensors& file, const std::string& name) {
   return plain != nullptr ? plain : file.find("transformer." + name);
 }
 
+/// The tensor of a parameter, in the shape that the file should have it in.
+const TensorRef& hf_tensor(const Safetensors& file, const Parameter& p) {
+  const auto* ref = find_hf(file, p.name);
+  require(ref != nullptr, Fault::input, file.path().string() + ": no tensor " + p.name);
+  auto shape = p.shape;
+  if (is_conv1d(p)) std::swap(shape[0], shape[1]);
+  require(ref->shape == shape, Fault::input,
+          file.path().string() + ": " + p.name + " does not have the shape that config.json asks for");
+  return *ref;
+}
+
+const TensorRef& flat_tensor(const Safetensors& file, const std::string& prefix, const Parameter& p) {
+  const auto* ref = file.find(prefix + p.name);
+  require(ref != nullptr && ref->shape == p.shape && ref->dtype == DType::f32, Fault::input,
+          file.path().string() + ": " + prefix + p.name +
+              " is missing or has another shape (the configuration describes another model)");
+  return *ref;
+}
+
 void load_hf(const Safetensors& file, const ParamStore& store) {
   for (const auto& p : store.parameters()) {
-    const auto* ref = find_hf(file, p.name);
-    require(ref != nullptr, Fault::input, file.path().string() + ": no tensor " + p.name);
-    auto source = tensor_of(*ref, file.path());
-    if (is_conv1d(p)) source = source.dim() == 2 ? source.t() : source;
-    require(source.sizes() == at::IntArrayRef(p.shape), Fault::input,
-            file.path().string() + ": " + p.name + " does not have the shape that config.json asks for");
-    ParamStore::view(store.master(), p).copy_(source);
+    const auto source = tensor_of(hf_tensor(file, p), file.path());
+    ParamStore::view(store.master(), p).copy_(is_conv1d(p) ? source.t() : source);
   }
 }
 
@@ -59,23 +74,18 @@ NamedTensors named_tensors(const ParamStore& store, const at::Tensor& flat, cons
 
 void load_flat(const Safetensors& file, const std::string& prefix, const ParamStore& store,
                const at::Tensor& flat) {
-  for (const auto& p : store.parameters()) {
-    const auto* ref = file.find(prefix + p.name);
-    require(ref != nullptr && ref->shape == p.shape && ref->dtype == DType::f32, Fault::input,
-            file.path().string() + ": " + prefix + p.name +
-                " is missing or has another shape (the configuration describes another model)");
-    ParamStore::view(flat, p).copy_(tensor_of(*ref, file.path()));
-  }
+  for (const auto& p : store.parameters())
+    ParamStore::view(flat, p).copy_(tensor_of(flat_tensor(file, prefix, p), file.path()));
 }
 
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path) {
-  if (std::filesystem::exists(path / "manifest.json")) return path;
+  if (is_there(path / "manifest.json")) return path;
   const auto steps = checkpoint_steps(path);
   return steps.empty() ? std::filesystem::path() : checkpoint_directory(path, steps.back());
 }
 
 void load_model(const std::filesystem::path& path, const ParamStore& store) {
-  require(std::filesystem::exists(path), Fault::input,
+  require(is_there(path), Fault::input,
           path.string() + " does not exist (a checkpoint, a run or a Hugging Face directory was expected)");
   const auto checkpoint = resolve_checkpoint(path);
   if (!checkpoint.empty())
@@ -86,12 +96,21 @@ void load_model(const std::filesystem::path& path, const ParamStore& store) {
 }
 
 ModelConfig model_of(const std::filesystem::path& path) {
-  require(std::filesystem::exists(path), Fault::input,
+  require(is_there(path), Fault::input,
           path.string() + " does not exist (a checkpoint, a run or a Hugging Face directory was expected)");
   const auto checkpoint = resolve_checkpoint(path);
-  if (checkpoint.empty()) return model_from_hf_config(path / "config.json");
-  const auto manifest = open_checkpoint(checkpoint).info;
-  return parse_config(manifest.config_yaml, (checkpoint / "manifest.json").string()).model;
+  // A model takes memory by what its description says: first the file must hold such a model.
+  if (checkpoint.empty()) {
+    const auto model = model_from_hf_config(path / "config.json");
+    const auto file = Safetensors::open(path / "model.safetensors");
+    for (const auto& p : parameter_table(model)) hf_tensor(file, p);
+    return model;
+  }
+  const auto opened = open_checkpoint(checkpoint);
+  const auto model =
+      parse_stored_config(opened.info.config_yaml, (checkpoint / "manifest.json").string()).model;
+  for (const auto& p : parameter_table(model)) flat_tensor(opened.model, "", p);
+  return model;
 }
 
 void export_hf(const std::filesystem::path& directory, const ParamStore& store, const ModelConfig& model) {

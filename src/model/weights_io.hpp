@@ -32,14 +32,10 @@ void load_model(const std::filesystem::path& path, const ParamStore& store);
 /// no place for the model.
 void export_hf(const std::filesystem::path& directory, const ParamStore& store, const ModelConfig& model);
 
-/// The architecture of a checkpoint or Hugging Face directory.
+/// The architecture of a checkpoint or Hugging Face directory, whose tensors are known to have its shapes.
 ModelConfig model_of(const std::filesystem::path& path);
 /// The checkpoint directory meant by a path: itself, or a run's newest checkpoint; "" when it is not one of
 /// ours.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
-
-/// config.json of Hugging Face's GPT-2. Error{input} names the file and the key.
-ModelConfig model_from_hf_config(const std::filesystem::path& file);
-std::string hf_config_json(const ModelConfig& model);
 
 }  // namespace weightscope

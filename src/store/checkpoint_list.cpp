@@ -44,7 +44,7 @@ void remove_checkpoint(const fs::path& directory) {
 std::vector<std::int64_t> checkpoint_steps(const fs::path& run) {
   std::vector<std::int64_t> steps;
   for (const auto& path : entries(run / "checkpoints"))
-    if (const auto step = step_of(path.filename()); step && fs::exists(path / "manifest.json"))
+    if (const auto step = step_of(path.filename()); step && is_there(path / "manifest.json"))
       steps.push_back(*step);
   std::sort(steps.begin(), steps.end());
   return steps;

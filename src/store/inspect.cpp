@@ -2,6 +2,7 @@
 #include <limits>
 #include <set>
 
+#include "core/file_io.hpp"
 #include "store/layout.hpp"
 #include "store/run_files.hpp"
 
@@ -28,7 +29,7 @@ ExperimentFacts sealed_facts(const fs::path& path) {
   facts.uuid = file.text_attribute("uuid"), facts.name = file.text_attribute("name");
   facts.status = file.text_attribute("status"), facts.config_yaml = file.text_attribute("config");
   facts.version = file.text_attribute("weightscope_version"), facts.created = file.text_attribute("created");
-  facts.layers = static_cast<int>(file.rows("layer")), facts.heads = static_cast<int>(file.rows("head"));
+  facts.layers = axis_length(file, "layer"), facts.heads = axis_length(file, "head");
   facts.steps = steps_of(file);
   for (const auto& segment : read_table<SegmentRow>(file)) facts.world_sizes.push_back(segment.world_size);
   facts.last_loss = std::numeric_limits<double>::quiet_NaN();
@@ -47,7 +48,7 @@ bool add_tail(ExperimentFacts& facts, const RunFiles& files) {
       facts.steps.push_back(steps.front());
       take_rows(facts, file);
     } catch (const Error&) {
-      if (!fs::exists(path)) return false;
+      if (!is_there(path)) return false;
       throw;
     }
   }
@@ -58,10 +59,11 @@ bool add_tail(ExperimentFacts& facts, const RunFiles& files) {
 
 ExperimentFacts inspect_experiment(const fs::path& path) {
   const auto lock = hdf5::exclusive();
-  const bool directory = fs::is_directory(path);
+  std::error_code unknown;
+  const bool directory = fs::is_directory(path, unknown);
   const RunFiles files{directory ? path : path.parent_path()};
   const auto sealed = directory ? files.sealed() : path;
-  require(fs::exists(sealed), Fault::input, sealed.string() + " does not exist");
+  require(is_there(sealed), Fault::input, sealed.string() + " does not exist");
   if (sealed.filename() != files.sealed().filename()) return sealed_facts(sealed);
   for (;;) {
     auto facts = sealed_facts(sealed);

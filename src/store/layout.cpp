@@ -99,14 +99,19 @@ void check_is_experiment(const hdf5::File& file) {
           path + " was written by a newer weightscope; use that one");
 }
 
+int axis_length(const hdf5::File& file, const char* axis) {
+  const auto length = file.rows(axis);
+  require(length <= 65536, Fault::input, file.path().string() + ": " + axis + " is impossibly long");
+  return static_cast<int>(length);
+}
+
 ExperimentHeader header_of(const hdf5::File& file) {
   check_is_experiment(file);
   ExperimentHeader header;
   header.name = file.text_attribute("name");
   header.config_yaml = file.text_attribute("config");
   header.version = file.text_attribute("weightscope_version");
-  header.layers = static_cast<int>(file.rows("layer"));
-  header.heads = static_cast<int>(file.rows("head"));
+  header.layers = axis_length(file, "layer"), header.heads = axis_length(file, "head");
   header.head_summaries = file.has("head_std");
   header.head_histograms = file.has("head_histogram");
   header.displacement = file.has("displacement");

@@ -20,6 +20,7 @@ enum class FileKind { sealed, tail };
 /// changes.
 hdf5::File create_layout(const std::filesystem::path& path, const ExperimentHeader& header,
                          const Identity& identity, FileKind kind);
+int axis_length(const hdf5::File& file, const char* axis);  ///< of "layer" or "head". Error{input}: absurd
 /// The header that made a file. parameter_shapes and init included.
 ExperimentHeader header_of(const hdf5::File& file);
 /// Refuses what is not an experiment file of a version that this program reads. Error{input}.

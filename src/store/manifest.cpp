@@ -1,10 +1,13 @@
 #include "store/manifest.hpp"
 
+#include <charconv>
+#include <climits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
 #include "core/file_io.hpp"
 #include "core/hash.hpp"
+#include "core/mapped_file.hpp"
 #include "store/crc_combine.hpp"
 
 namespace weightscope {
@@ -20,22 +23,53 @@ Json json_of(const WrittenFile& file) {
   return {{"bytes", file.bytes}, {"crc32c", hex(file.crc)}, {"tensors_crc32c", tensors}};
 }
 
-std::uint32_t crc_from(const Json& text) {
-  return static_cast<std::uint32_t>(std::stoul(text.get<std::string>(), nullptr, 16));
+/// Eight hexadecimal digits and nothing else.
+std::uint32_t crc_from(const Json& json) {
+  const auto& text = json.get_ref<const std::string&>();
+  std::uint32_t crc = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), crc, 16);
+  require(text.size() == 8 && error == std::errc() && end == text.data() + 8, Fault::input,
+          "a checksum is not eight hexadecimal digits");
+  return crc;
+}
+
+const Json& object(const Json& json, const char* key) {
+  require(json.at(key).is_object(), Fault::input, std::string(key) + " is not an object");
+  return json.at(key);
+}
+
+/// JSON turns 1e300 and -1 into whole numbers without a word.
+template <class T>
+T whole(const Json& json, const char* key, T least, T most) {
+  const auto& number = json.at(key);
+  require(number.is_number_unsigned() && number.get<std::uint64_t>() >= static_cast<std::uint64_t>(least) &&
+              number.get<std::uint64_t>() <= static_cast<std::uint64_t>(most),
+          Fault::input,
+          std::string(key) + " is not a whole number from " + std::to_string(least) + " to " +
+              std::to_string(most));
+  return number.get<T>();
+}
+
+double amount(const Json& json, const char* key) {
+  const auto value = json.at(key).get<double>();
+  require(value >= 0, Fault::input, std::string(key) + " is negative");
+  return value;
 }
 
 WrittenFile file_from(const Json& json) {
-  WrittenFile file{json.at("bytes").get<std::uint64_t>(), crc_from(json.at("crc32c")), {}};
-  for (const auto& [name, crc] : json.at("tensors_crc32c").items()) file.tensors[name] = crc_from(crc);
+  WrittenFile file{whole<std::uint64_t>(json, "bytes", 0, UINT64_MAX), crc_from(json.at("crc32c")), {}};
+  for (const auto& [name, crc] : object(json, "tensors_crc32c").items()) file.tensors[name] = crc_from(crc);
   return file;
 }
 
 CheckpointInfo info_from(const Json& json) {
   CheckpointInfo info;
-  json.at("step").get_to(info.step), json.at("seed").get_to(info.seed), json.at("tokens").get_to(info.tokens);
-  json.at("epoch").get_to(info.epoch), json.at("wall_time").get_to(info.wall_time);
-  json.at("world_size").get_to(info.world_size),
-      json.at("config_fingerprint").get_to(info.config_fingerprint);
+  info.step = whole<std::int64_t>(json, "step", 0, 1'000'000'000'000);
+  info.seed = whole<std::uint64_t>(json, "seed", 0, UINT64_MAX);
+  info.world_size = whole<int>(json, "world_size", 1, INT_MAX);
+  info.tokens = amount(json, "tokens"), info.epoch = amount(json, "epoch");
+  info.wall_time = amount(json, "wall_time");
+  json.at("config_fingerprint").get_to(info.config_fingerprint);
   json.at("config").get_to(info.config_yaml), json.at("tokenizer").get_to(info.tokenizer);
   return info;
 }
@@ -57,28 +91,28 @@ void write_manifest(const std::filesystem::path& directory, const Manifest& mani
             {"tokenizer", info.tokenizer},
             {"files", Json::object()}};
   for (const auto& [name, file] : manifest.files) json["files"][name] = json_of(file);
-  json["manifest_crc32c"] = hex(crc_of(json.dump()));
-  write_file_atomically(directory / "manifest.json", json.dump(1) + "\n");
+  // The configuration was checked; the description of the data may hold anything, and must not stop a
+  // checkpoint.
+  json["manifest_crc32c"] = hex(crc_of(json.dump(-1, ' ', false, Json::error_handler_t::replace)));
+  write_file_atomically(directory / "manifest.json",
+                        json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 } catch (const nlohmann::json::exception& e) {
   throw Error(Fault::output, "cannot write " + (directory / "manifest.json").string() + ": " + e.what());
 }
 
 Manifest read_manifest(const std::filesystem::path& directory) {
   const auto path = directory / "manifest.json";
-  const auto text = read_file(path, Fault::input);
+  const auto text = read_json_text(path, Fault::input);
   try {
     auto json = Json::parse(text);
     require(json.at("format") == "weightscope-checkpoint" && json.at("version") == 1, Fault::input,
-            path.string() + " is not the manifest of a checkpoint that this version can read");
+            "it is not the manifest of a checkpoint that this version can read");
     const auto crc = crc_from(json.at("manifest_crc32c"));
     json.erase("manifest_crc32c");
-    require(crc == crc_of(json.dump()), Fault::input,
-            path.string() + " is damaged (its checksum does not match)");
+    require(crc == crc_of(json.dump()), Fault::input, "its checksum does not match");
     Manifest manifest{info_from(json), {}};
-    for (const auto& [name, file] : json.at("files").items()) manifest.files[name] = file_from(file);
+    for (const auto& [name, file] : object(json, "files").items()) manifest.files[name] = file_from(file);
     return manifest;
-  } catch (const Error&) {
-    throw;
   } catch (const std::exception& e) {
     throw Error(Fault::input, path.string() + " is damaged: " + e.what());
   }

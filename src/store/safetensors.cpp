@@ -6,15 +6,16 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "core/mapped_file.hpp"
 #include "store/element_types.hpp"
-#include "store/mapped_file.hpp"
 
 namespace weightscope {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::uint64_t kLongestHeader = 100'000'000;  // the limit of the format's own library
+// The format allows 100 MB. Ours need 100 bytes a tensor; a parsed header takes up to thirty times its text.
+constexpr std::uint64_t kLongestHeader = std::uint64_t{16} << 20;
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
   throw Error(Fault::input, path.string() + " is not a usable safetensors file: " + why);
@@ -105,7 +106,7 @@ void check_cover(const std::vector<Entry>& entries, std::uint64_t data_bytes,
 Safetensors Safetensors::open(const std::filesystem::path& path) try {
   Safetensors file;
   file.path_ = path;
-  auto mapped = map_file(path);
+  auto mapped = map_file(path, Fault::input);
   file.mapping_ = std::move(mapped.owner), file.bytes_ = mapped.bytes;
   const auto length = header_length(file.bytes_, path);
   const auto data = file.bytes_.subspan(8 + length);
@@ -128,6 +129,7 @@ Safetensors Safetensors::open(const std::filesystem::path& path) try {
       continue;
     }
     if (reinterpret_cast<std::uintptr_t>(at) % e.type->bytes != 0) refuse(path, e.name + " is not aligned");
+    file.places_[e.name] = file.tensors_.size();
     file.tensors_.push_back({e.name, *e.type->ours, std::move(e.shape), at});
   }
   return file;
@@ -136,9 +138,8 @@ Safetensors Safetensors::open(const std::filesystem::path& path) try {
 }
 
 const TensorRef* Safetensors::find(const std::string& name) const {
-  const auto found =
-      std::find_if(tensors_.begin(), tensors_.end(), [&](const TensorRef& t) { return t.name == name; });
-  return found == tensors_.end() ? nullptr : &*found;
+  const auto found = places_.find(name);
+  return found == places_.end() ? nullptr : &tensors_[found->second];
 }
 
 }  // namespace weightscope

@@ -55,6 +55,7 @@ class Safetensors {
   std::span<const std::byte> bytes_;
   std::vector<std::string> unsupported_;
   std::vector<TensorRef> tensors_;
+  std::map<std::string, std::size_t> places_;  ///< in tensors_
   std::map<std::string, std::string> metadata_;
 };
 

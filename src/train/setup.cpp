@@ -8,6 +8,7 @@
 #include "core/build_info.hpp"
 #include "core/file_io.hpp"
 #include "core/log.hpp"
+#include "core/mapped_file.hpp"
 #include "model/device.hpp"
 #include "model/memory_plan.hpp"
 #include "model/slices.hpp"
@@ -31,6 +32,12 @@ InitReport imported(InitReport report, const std::string& from) {
   report.notes.clear();
   report.pass = true;
   return report;
+}
+
+/// meta.json beside the tokens: a checkpoint carries its tokenizer's name.
+std::string tokenizer_meta(const std::string& train_file) {
+  const auto path = std::filesystem::path(train_file).parent_path() / "meta.json";
+  return is_there(path) ? read_json_text(path, Fault::data) : "";
 }
 
 std::string environment(const char* name) {
@@ -99,13 +106,15 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
 void Trainer::open_data() {
   host_->together([&] {
     train_file_ = TokenFile::open(config_.data.train);
+    tokenizer_ = tokenizer_meta(config_.data.train);
     if (!config_.data.val.empty()) val_file_ = TokenFile::open(config_.data.val);
     const auto blocks_in = [&](const TokenFile& file) {
       require(static_cast<std::int64_t>(file.tokens().size()) > config_.model.block, Fault::data,
               file.path().string() + " holds " + std::to_string(file.tokens().size()) +
                   " tokens, fewer than one block of model.block = " + std::to_string(config_.model.block) +
                   " and its target");
-      if (host_->is_root()) file.check_ids(config_.model.vocab);
+      if (host_->local_rank() == 0)
+        file.check_ids(config_.model.vocab);  // each node may have a copy of its own
       return (file.tokens().size() - 1) / static_cast<std::size_t>(config_.model.block);
     };
     sampler_.emplace(blocks_in(*train_file_), config_.data.order == SampleOrder::shuffled, config_.seed);

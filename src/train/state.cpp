@@ -13,7 +13,7 @@ namespace {
 
 void refuse_conflicts(const Checkpoint& checkpoint, const RunConfig& config) {
   const auto before =
-      parse_config(checkpoint.info.config_yaml, (checkpoint.directory / "manifest.json").string());
+      parse_stored_config(checkpoint.info.config_yaml, (checkpoint.directory / "manifest.json").string());
   const auto conflicts = resume_conflicts(before, config);
   if (conflicts.empty()) return;
   std::string text = checkpoint.directory.string() +
@@ -29,6 +29,9 @@ std::optional<Checkpoint> newest_readable(const std::filesystem::path& run, std:
   for (; !steps.empty(); steps.pop_back()) {
     try {
       auto checkpoint = open_checkpoint(checkpoint_directory(run, steps.back()));
+      require(
+          checkpoint.info.step == steps.back(), Fault::input,
+          checkpoint.directory.string() + " holds the state of step " + std::to_string(checkpoint.info.step));
       require(checkpoint.optimizer.has_value(), Fault::input,
               checkpoint.directory.string() + " holds no optimizer state");
       return checkpoint;

@@ -30,12 +30,6 @@ struct RollBack {
   AlarmRow alarm;
 };
 
-/// meta.json beside the tokens: a checkpoint carries its tokenizer's name.
-std::string tokenizer_meta(const std::string& train_file) {
-  const auto path = std::filesystem::path(train_file).parent_path() / "meta.json";
-  return std::filesystem::exists(path) ? read_file(path, Fault::data) : "";
-}
-
 }  // namespace
 
 double Trainer::wall_time() const { return earlier_seconds_ + seconds_since(start_); }
@@ -152,7 +146,7 @@ void Trainer::checkpoint_at(std::int64_t done, bool last) {
   info.wall_time = wall_time();
   info.world_size = host_->size();
   info.config_yaml = to_yaml(config_), info.config_fingerprint = resume_fingerprint(config_);
-  info.tokenizer = tokenizer_meta(config_.data.train);
+  info.tokenizer = tokenizer_;
   saver_->save(info, last);
   saved_ = done;
 }

@@ -89,6 +89,7 @@ class Trainer {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 
   std::optional<TokenFile> train_file_, val_file_;
+  std::string tokenizer_;  ///< meta.json of the training data, for checkpoints
   std::optional<Sampler> sampler_;
   std::optional<RunLock> lock_;
   std::optional<Checkpoint> checkpoint_;  ///< rank 0 only, and only until it is loaded

@@ -1,5 +1,6 @@
-weightscope_test(comm/host_comm.test.cpp LINK comm RANKS 1 2 3 4 LABELS fast)
-weightscope_test(comm/tensor_comm.test.cpp LINK comm RANKS 1 2 3 4 LABELS fast)
+weightscope_test(comm/host_comm.test.cpp LINK comm RANKS 1 2 3 4 LABELS fast threads)
+weightscope_test(comm/tensor_comm.test.cpp LINK comm RANKS 1 2 3 4 LABELS fast threads)
+weightscope_test(comm/watchdog.test.cpp LINK comm RANKS 1 2 LABELS fast threads)
 
 # The NCCL backend itself, with the substitute in place of NCCL and CUDA: needs their headers only, which the LibTorch wheel brings.
 find_path(NCCL_HEADERS nccl.h HINTS "${TORCH_ROOT}/../nvidia/nccl/include" ${CUDAToolkit_INCLUDE_DIRS})

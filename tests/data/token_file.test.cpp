@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include "data/support.hpp"
 
 namespace weightscope {
@@ -39,7 +41,7 @@ TEST(TokenFile, ReadsHeaderlessFilesThatMetaJsonVouchesFor) {
 TEST(TokenFile, RefusesDamagedFiles) {
   const Scratch scratch;
   const auto path = scratch / "t.bin";
-  expect_refused(path, "cannot open");
+  expect_refused(path, "does not exist");
   expect_refused(scratch.path(), "is a directory");
   write_bytes(path, "");
   expect_refused(path, "is empty");
@@ -55,6 +57,26 @@ TEST(TokenFile, RefusesDamagedFiles) {
   expect_refused(path, "promises -5 tokens");
   write_bytes(path, header(20240520, 1, 3) + ids({1, 2, 3}) + "x");
   expect_refused(path, "truncated or overlong");
+}
+
+TEST(TokenFile, DoesNotWaitForPipesNorBelieveAMetaJsonThatIsNone) {
+  const Scratch scratch;
+  ASSERT_EQ(::mkfifo((scratch / "pipe").c_str(), 0600), 0);
+  expect_refused(scratch / "pipe", "is not a file");
+  const auto path = scratch / "train.bin";
+  write_bytes(path, ids({7, 8, 9}));
+  for (const std::string meta : {"", "[]", "{\"vocab_size\"", "{}", "\"vocab_size\"", "\xff"}) {
+    write_bytes(scratch / "meta.json", meta);
+    expect_refused(path, "is no token file");
+  }
+  std::filesystem::remove(scratch / "meta.json");
+  ASSERT_EQ(::mkfifo((scratch / "meta.json").c_str(), 0600), 0);
+  try {
+    TokenFile::open(path);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.exit_code(), 3);
+  }
 }
 
 TEST(TokenFile, NamesTheFirstIdBeyondTheVocabulary) {

@@ -73,6 +73,11 @@ TEST(Prepare, RefusesWhatIsNoText) {
   EXPECT_EQ(code("sentencepiece:/nonexistent", "a.txt"), 3);
   write_bytes(scratch / "rubbish.model", "not a model");
   EXPECT_EQ(code("sentencepiece:" + (scratch / "rubbish.model").string(), "a.txt"), 3);
+  EXPECT_EQ(code("sentencepiece:" + scratch.path().string(), "a.txt"), 3);
+  EXPECT_EQ(code("sentencepiece:/dev/zero", "a.txt"), 3);
+  write_bytes(scratch / "huge.model", "\n");
+  std::filesystem::resize_file(scratch / "huge.model", std::uintmax_t{1} << 30);
+  EXPECT_EQ(code("sentencepiece:" + (scratch / "huge.model").string(), "a.txt"), 3);
 }
 
 }  // namespace weightscope

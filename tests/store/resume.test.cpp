@@ -186,7 +186,8 @@ TEST(Resume, ComparesTheSnapshotThatIsTakenAgain) {
   changed.components[0].summary.min = -7;
   file.append(changed);
   ASSERT_EQ(file.differences().size(), 1u);
-  EXPECT_EQ(file.differences()[0].find("snapshot 0: min of layer 0, c_attn is -7, was -"), 0u) << file.differences()[0];
+  EXPECT_EQ(file.differences()[0].find("snapshot 0: min of layer 0, c_attn is -7, was -"), 0u)
+      << file.differences()[0];
 }
 
 TEST(Resume, KeepsComparingAfterASecondInterruption) {

@@ -79,6 +79,7 @@ TEST(Safetensors, RefusesHostileHeaders) {
   };
   const auto one = [](const std::string& entry) { return "{\"w\":" + entry + "}"; };
   refuse("too long", file_with("{}", 0, 1ULL << 62));
+  refuse("too long", file_with("{}" + std::string(17 << 20, ' '), 0));
   refuse("too long", file_with("{}", 0, ~0ULL - 8));
   refuse("inside its header", file_with("{}", 0, 3));
   refuse("", file_with("", 0));

@@ -1,6 +1,11 @@
-foreach(test run_lock safetensors checkpoint experiment_writer)
+foreach(test run_lock safetensors checkpoint)
   weightscope_test(store/${test}.test.cpp LINK store LABELS fast)
 endforeach()
+foreach(test experiment_writer checkpoint_writer)
+  weightscope_test(store/${test}.test.cpp LINK store LABELS fast threads)
+endforeach()
+weightscope_test(store/hostile_checkpoint.test.cpp LINK store PRIVATE nlohmann_json::nlohmann_json LABELS fast)
+weightscope_test(store/hostile_experiment.test.cpp LINK store PRIVATE HDF5::HDF5 LABELS fast)
 weightscope_test(store/experiment_file.test.cpp LINK store)
 weightscope_test(store/resume.test.cpp LINK store)
 

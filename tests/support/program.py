@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("WEIGHTSCOPE_BINARY", ROOT / "build/dev/weightscope"))
 ORACLE = ROOT / "tests/oracle"
+SLOWNESS = float(os.environ.get("WEIGHTSCOPE_TEST_SLOWNESS", "1"))  # of a build with sanitizers
 TINY = {
     "model.layers": 2,
     "model.heads": 2,
@@ -68,7 +69,7 @@ def listens(pid: int) -> bool:
 
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     """Looks every few milliseconds; an error when it does not come true in time."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOWNESS
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)
@@ -88,7 +89,7 @@ class Running:
 
     def wait(self, timeout: float) -> Result:
         """Until all of it is gone."""
-        self.process.wait(timeout)
+        self.process.wait(timeout * SLOWNESS)
         until(lambda: not any(map(alive, self.ranks)), 5)  # mpirun may be gone a moment before its ranks
         return Result(self.process.returncode, "", self.said())
 
@@ -117,7 +118,7 @@ class Program:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=timeout,
+            timeout=timeout * SLOWNESS,
             check=False,
         )
         result = Result(done.returncode, done.stdout, done.stderr)

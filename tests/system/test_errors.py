@@ -150,3 +150,14 @@ def test_help_and_version_are_0(program: Program) -> None:
         assert "xample" in text or command == "doctor"
     assert program("--version").out.startswith("weightscope 0.")
     assert "Subcommands" in program("--help").out
+
+
+def test_no_file_is_opened_because_a_checkpoint_names_it(program: Program, tiny: Path) -> None:
+    meta = program.folder / "data/meta.json"
+    os.mkfifo(program.folder / "pipe")  # who opens it waits for ever
+    meta.write_text(meta.read_text().replace('"byte"', f'"sentencepiece:{program.folder / "pipe"}"', 1))
+    program.train(tiny, "run", train__steps=2)
+    result = program("sample", "run", "--tokens", 2, check=False, timeout=30)
+    assert result.code == 4
+    assert f"sentencepiece:{program.folder / 'pipe'}; give it with --tokenizer" in result.err
+    assert program("sample", "run", "--tokens", 2, "--tokenizer", "byte").code == 0

@@ -10,6 +10,8 @@
 namespace weightscope::hdf5 {
 namespace {
 
+constexpr std::uint64_t kMostElements = std::uint64_t{1} << 40;
+
 struct Types {
   Id in_file, in_memory;
 };
@@ -44,6 +46,14 @@ Handle creation_properties(const DatasetSpec& spec, std::uint64_t chunk_rows) {
   H5Pset_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data());
   if (spec.compressed) H5Pset_shuffle(properties.get()), H5Pset_deflate(properties.get(), 1);
   return properties;
+}
+
+/// HDF5 would open any file that a dataset names as the place of its data. (What a link names:
+/// access_properties.)
+bool keeps_to_its_file(Id dataset) {
+  const Handle properties(H5Dget_create_plist(dataset), H5Pclose);
+  return properties.valid() && H5Pget_layout(properties.get()) != H5D_VIRTUAL &&
+         H5Pget_external_count(properties.get()) == 0;
 }
 
 bool set_text(Id object, const char* name, const std::string& text) {
@@ -85,6 +95,8 @@ Handle text_type() {
 Handle File::dataset(const std::string& path) const {
   Handle id(H5Dopen2(id_.get(), path.c_str(), H5P_DEFAULT), H5Dclose);
   check(id.get(), "no dataset " + path);
+  check(keeps_to_its_file(id.get()) ? 0 : -1,
+        path + " takes its data from other files; this is no experiment");
   return id;
 }
 
@@ -130,6 +142,9 @@ Values File::read(const DatasetSpec& spec, std::uint64_t begin, std::uint64_t co
   const auto id = dataset(spec.path);
   auto values = empty(spec.type);
   if (count == 0 || spec.row_size() == 0) return values;
+  std::uint64_t elements = 0;
+  check(__builtin_mul_overflow(count, spec.row_size(), &elements) || elements > kMostElements ? -1 : 0,
+        spec.path + " is impossibly large");
   const auto at = select(id.get(), spec, begin, count);
   check(at.in_file.get(), "rows missing from " + spec.path);
   const auto type = types_of(spec.type, text).in_memory;
@@ -139,7 +154,7 @@ Values File::read(const DatasetSpec& spec, std::uint64_t begin, std::uint64_t co
   };
   std::visit(
       [&](auto& v) {
-        v.resize(count * spec.row_size());
+        v.resize(elements);
         if constexpr (std::is_same_v<std::decay_t<decltype(v)>, std::vector<std::string>>) {
           std::vector<char*> characters(v.size());
           get(characters.data());

@@ -11,6 +11,11 @@ namespace {
 
 Handle access_properties() {
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // errors become exceptions, not lines on stderr
+  // A file from elsewhere opens no other file and loads no code: links to other files mean nothing, and
+  // filters are those that HDF5 has built in.
+  static const bool alone =
+      H5open() >= 0 && H5Lunregister(H5L_TYPE_EXTERNAL) >= 0 && H5PLset_loading_state(0) >= 0;
+  require(alone, Fault::internal, "HDF5 cannot be kept from opening other files");
   Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_libver_bounds(access.get(), H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
   H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);

@@ -1,0 +1,13 @@
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include "config/run_config.hpp"
+
+namespace weightscope {
+
+/// config.json of Hugging Face's GPT-2. Error{input} names the file and the key.
+ModelConfig model_from_hf_config(const std::filesystem::path& file);
+std::string hf_config_json(const ModelConfig& model);
+
+}  // namespace weightscope

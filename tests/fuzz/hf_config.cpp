@@ -1,0 +1,22 @@
+// config.json of a Hugging Face model. Refused with exit code 4, or a model within the limits of the
+// configuration.
+#include "model/hf_config.hpp"
+#include "config/config.hpp"
+#include "fuzz/support.hpp"
+
+using namespace weightscope;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto path = fuzz::put("config.json", fuzz::text_of(data, size));
+  RunConfig config;
+  if (!fuzz::accepts({Fault::input}, [&] { config.model = model_from_hf_config(path); })) return 0;
+  const bool accepted =
+      fuzz::accepts({Fault::config}, [&] { parse_config(to_yaml(config), "imported.yaml"); });
+  fuzz::expect(accepted, "a model that no configuration could ask for");
+  fuzz::put("config.json", hf_config_json(config.model));
+  const auto again = model_from_hf_config(path);
+  fuzz::expect(again.layers == config.model.layers && again.mlp_ratio == config.model.mlp_ratio &&
+                   again.tied == config.model.tied && again.activation == config.model.activation,
+               "what is exported is not what was imported");
+  return 0;
+}
