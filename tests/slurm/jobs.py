@@ -108,7 +108,7 @@ class Job:
 
     def ranks(self) -> dict[int, int]:
         """Rank → process id, as this machine numbers it."""
-        found = {}
+        found, number = {}, self.facts["JobId"]
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
                 continue
@@ -117,7 +117,7 @@ class Job:
             except OSError:
                 continue
             values = dict(v.decode(errors="replace").split("=", 1) for v in variables if b"=" in v)
-            if name.strip() == BINARY.name and values.get("SLURM_JOB_ID") == self.number and "PMIX_RANK" in values:
+            if name.strip() == BINARY.name and values.get("SLURM_JOB_ID") == number and "PMIX_RANK" in values:
                 found[int(values["PMIX_RANK"])] = int(folder.name)
         return {rank: pid for rank, pid in found.items() if alive(pid)}
 

@@ -98,7 +98,7 @@ def test_ranks_find_the_program_whatever_was_exported(desk: Desk, launcher: str)
 
 def test_a_sweep_is_an_array_and_ends_with_its_comparison(desk: Desk, cluster: Cluster) -> None:
     """One of the two runs is told to stop: it alone goes on in a second attempt, and the report waits for it."""
-    settings = "".join(f"  {key}: {value}\n" for key, value in SETTINGS.items())
+    settings = "".join(f"  {key}: {value}\n" for key, value in (SETTINGS | {"train.steps": 500}).items())
     (desk.folder / "sweep.yaml").write_text(f"name: s\nbase: tiny.yaml\nseeds: [1, 2]\nset:\n{settings}")
     options = ("--ntasks-per-node=1", "--cpus-per-task=1", "--time=60")
     said = cluster.run(
@@ -109,12 +109,13 @@ def test_a_sweep_is_an_array_and_ends_with_its_comparison(desk: Desk, cluster: C
     for task in (0, 1):
         log = desk.folder / f"slurm-weightscope-sweep-{array}_{task}.log"
         jobs.append(Job(cluster, f"{array}_{task}", log, desk.folder / f"runs/sweep-s/seed-{task + 1}"))
-    for job in jobs:
-        job.trains()
+    until(lambda: all(job.state == "RUNNING" for job in jobs), 30, "the array")
     # The task whose own number is that of the whole array: whoever takes one for the other restarts both.
     told, other = sorted(jobs, key=lambda job: job.facts["JobId"] != array)
     assert told.facts["JobId"] == array
-    told.told()
+    told.trains()
+    with told.held():
+        told.told()
     told.again()
     page = Job(cluster, report, desk.folder / f"slurm-weightscope-report-{report}.log", desk.folder)
     assert page.state == "PENDING"
