@@ -1,5 +1,6 @@
 """Jobs to which nothing happens: the same weights as on one machine, wherever and however they start."""
 
+import platform
 from collections import defaultdict
 from pathlib import Path
 
@@ -42,6 +43,9 @@ def test_two_nodes_train_what_one_machine_trains(desk: Desk, four: Path, launche
     else:
         assert largest_difference(weights(four, STEPS), weights(job.run, STEPS)) < 1e-4
     assert job.segments() == [(job.number, 0, 4)]
+    with h5py.File(job.run / "experiment.h5") as file:
+        hosts = file["segments/hosts"].asstr()[0]
+    assert hosts == ("n1, n2" if desk.cluster.namespaces else platform.node())
     assert job.verdicts() == ["finished"]
     attempt = job.run / f"attempts/{job.number}-r0"
     assert {path.name for path in attempt.glob("*.log")} == {f"rank-{rank}.log" for rank in range(4)}
