@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
-from torch import nn
-
 from peers.plain_gpt import PlainGpt, Shape
 from results import ROOT, caption, table
+from safetensors.torch import load_file
+from torch import nn
 from workers import ENVIRONMENT
 
 BATCH = 4

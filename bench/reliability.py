@@ -1,7 +1,8 @@
-"""What it costs GPT-2 124M to be safe, on two ranks: comparing replicas, and writing checkpoints beside the training.
+"""What it costs GPT-2 124M to be safe, on two ranks: comparing replicas, writing checkpoints beside the training.
 
-Comparing: the hash of all that a rank compares, over a training step in the same run, at the default cadence. Checkpoints:
-`weightscope train` itself, which logs how long training stood still and how long the writing took. Prints Markdown tables.
+Comparing: the hash of all that a rank compares, over a training step in the same run, at the default cadence.
+Checkpoints: `weightscope train` itself, which logs how long training stood still and how long the writing took.
+Prints Markdown tables.
 """
 
 import argparse
@@ -14,8 +15,9 @@ from pathlib import Path
 from statistics import median
 
 from results import ROOT, Spread, as_json, caption, rows_of, table, write_json
-from train import SHAPES, Mode, Shape, our_command
 from workers import ENVIRONMENT, Command, WorkerError, interleave
+
+from train import SHAPES, Mode, Shape, our_command
 
 CADENCE = 50  # monitor.replicas_every
 ARRAYS = {"weights, moments in shards": 1, "weights and moments": 3}
@@ -41,10 +43,10 @@ def comparing(arguments: argparse.Namespace) -> tuple[str, list[dict]]:
 def train(arguments: argparse.Namespace, folder: Path, steps: int, every: int) -> list[dict]:
     """The log of a short training of GPT-2 124M."""
     shape: Shape = SHAPES["M" if not arguments.quick else "tiny"]
-    model = f"{{layers: {shape.layers}, heads: {shape.heads}, width: {shape.width}, block: {shape.block}, vocab: {shape.vocab}}}"
+    model = ", ".join(f"{name}: {getattr(shape, name)}" for name in ("layers", "heads", "width", "block", "vocab"))
     config = folder / "run.yaml"
     config.write_text(
-        f"name: reliability\noutput: {folder}/run\nmodel: {model}\n"
+        f"name: reliability\noutput: {folder}/run\nmodel: {{{model}}}\n"
         f"data: {{train: {ROOT}/data/kjv/train.bin}}\ntrain: {{steps: {steps}, global_batch: 4, micro_batch: 2}}\n"
         f"monitor: {{every: {steps}, early: none, replicas_every: 0}}\neval: {{every: 0}}\n"
         f"checkpoint: {{every: {every}, keep: 1}}\n"

@@ -10,9 +10,9 @@ cd "$(dirname "$0")/.."
 kind=${1:-full}
 case $kind in
   full) out=bench/results page=docs/performance.md options=() train=(--shapes S,M,M1024 --rounds 4 --peers plain,plain-compile)
-    beside=(--shapes M --rounds 3) exchange=() scaling=() parity=() ;;
+    beside=(--shapes M --rounds 3) exchange=() scaling=() parity=() safe=() ;;
   quick) out=build/bench page=build/bench/performance.md options=(--quick) train=() beside=() exchange=(--rounds 2)
-    scaling=(--shape tiny --rounds 2 --block-seconds 0.1 --ranks 1,2) parity=(--shape tiny --steps 20) ;;
+    scaling=(--shape tiny --rounds 2 --block-seconds 0.1 --ranks 1,2) parity=(--shape tiny --steps 20) safe=(--quick) ;;
   -h|--help) sed -n '2,6p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
   *) echo "bench: unknown argument $kind (quick or full)" >&2; exit 2 ;;
 esac
@@ -20,7 +20,7 @@ esac
   { echo "bench: torch or transformers is missing in $WEIGHTSCOPE_VENV; run launch/setup.sh" >&2; exit 2; }
 mkdir -p "$out" build
 cmake --preset release -DWEIGHTSCOPE_BENCH=ON >build/configure-bench.log 2>&1 || { cat build/configure-bench.log >&2; exit 1; }
-cmake --build --preset release --target weightscope weightscope_bench_step weightscope_bench_snapshot weightscope_bench_exchange
+cmake --build --preset release --target weightscope weightscope_bench_step weightscope_bench_snapshot weightscope_bench_exchange weightscope_bench_digest
 [ $kind = full ] || cp docs/performance.md "$page"
 keep() {  # reads a table from standard input, shows it and puts it into the page
   tee "$out/$1.md"
@@ -43,4 +43,5 @@ scaling() {
 }
 scaling | keep scaling
 python bench/loss_parity.py "${parity[@]}" --json "$out/loss_parity.json" | keep loss_parity
+python bench/reliability.py "${safe[@]}" --json "$out/reliability.json" | keep reliability
 echo "bench: wrote $out and $page"

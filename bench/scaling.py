@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from results import ROOT, Row, as_json, caption, rows_of, table, write_json
-from train import SHAPES, Mode, Shape, our_command
 from workers import WorkerError, interleave
+
+from train import SHAPES, Mode, Shape, our_command
 
 ASSUMED = """
 Assumed, not measured. CPU nodes: 64 ranks with the step of one rank measured above; they read each other's gradients

@@ -20,7 +20,8 @@ int run_measure(const Context& context, const MeasureArguments& arguments) {
   const ParamStore store(model, types_of(Precision::fp32), {}, 1);
   load_model(arguments.model, store);
   RunConfig config;
-  config.name = "measure", config.model = model, config.init.from = arguments.model;
+  config.name = "measure", config.output = arguments.output;  // the record says what made it, resolved
+  config.model = model, config.init.from = arguments.model;
   ExperimentHeader header;
   header.name = config.name, header.config_yaml = to_yaml(config), header.version = version();
   header.layers = model.layers, header.heads = model.heads, header.displacement = false;
@@ -56,7 +57,8 @@ int run_export(const Context&, const ConvertArguments& arguments) {
 int run_import(const Context&, const ConvertArguments& arguments) {
   RunConfig config;
   config.model = model_of(arguments.from);
-  config.name = "imported", config.init.from = arguments.from;
+  config.name = "imported", config.output = arguments.output;  // a checkpoint's configuration is resolved
+  config.init.from = arguments.from;
   const ParamStore store(config.model, types_of(Precision::fp32), {}, 1);
   load_model(arguments.from, store);
   CheckpointInfo info;

@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "config/config.hpp"
@@ -43,6 +44,18 @@ std::string tokenizer_meta(const std::string& train_file) {
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
+}
+
+/// Names of the machines in the order of their first ranks, on rank 0. Collective.
+std::string machines(const HostComm& host) {
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  std::vector<std::string> distinct;
+  for (auto& machine : host.gather(std::string(name)))
+    if (std::find(distinct.begin(), distinct.end(), machine) == distinct.end()) distinct.push_back(machine);
+  std::string text;
+  for (const auto& machine : distinct) text += (text.empty() ? "" : ", ") + machine;
+  return text;
 }
 
 }  // namespace
@@ -163,15 +176,13 @@ void Trainer::initialize_weights() {
   });
 }
 
-SegmentRow Trainer::segment() const {
+SegmentRow Trainer::segment(const std::string& hosts) const {
   SegmentRow row;
   row.start_step = first_step_, row.world_size = host_->size();
   row.backend = std::string(comm_->name()) + (exchange_->shares_memory() ? ", shared memory" : "");
   row.devices =
       place_.place == Place::cuda ? "cuda" : "cpu, " + std::to_string(options_.threads) + " threads per rank";
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
-  row.hosts = name;
+  row.hosts = hosts;
   row.job_id = environment("SLURM_JOB_ID");
   const auto restarts = environment("SLURM_RESTART_COUNT");
   row.restart_count = restarts.empty() ? 0 : std::atoi(restarts.c_str());
@@ -181,6 +192,7 @@ SegmentRow Trainer::segment() const {
 }
 
 void Trainer::open_record() {
+  const auto hosts = machines(*host_);
   host_->together([&] {
     recorder_.emplace(*host_, weight_slices(*store_, config_.model, initial_ ? &*initial_ : nullptr),
                       shape_of(config_, *store_));
@@ -198,7 +210,7 @@ void Trainer::open_record() {
         exists ? ExperimentFile::resume(run_, header, first_step_) : ExperimentFile::create(run_, header);
     write_file_atomically(run_ / "config.yaml", to_yaml(config_));
     recorder_->open(std::move(file), run_, first_step_, config_.train.write_errors == OnWriteError::proceed);
-    recorder_->begin_segment(segment());
+    recorder_->begin_segment(segment(hosts));
     for (const auto& alarm : options_.undone)
       if (alarm.step >= first_step_) recorder_->add(alarm);
     recorder_->note("start", first_step_, first_step_ > 0 ? "resumed" : "fresh");

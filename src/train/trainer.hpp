@@ -62,7 +62,7 @@ class Trainer {
   std::vector<WeightSlice> replicated_state() const;
   void repair_replicas(std::int64_t step, const Divergence& difference);
   void open_record();
-  SegmentRow segment() const;
+  SegmentRow segment(const std::string& hosts) const;
   void note_memory(std::int64_t done);
 
   void train_step(std::int64_t step);

@@ -35,7 +35,7 @@ class Outcome:
     number: int
     variant: str
     faults: list[Fault]
-    codes: list[int] = field(default_factory=list)
+    met: list[bool] = field(default_factory=list)  # else it came too late, or had nothing to happen to
     wrong: list[str] = field(default_factory=list)
     times: list[tuple[str, float]] = field(default_factory=list)
 
@@ -63,7 +63,7 @@ class Campaign:
         job = self.job(variant, f"run-{number}")
         for fault in outcome.faults:
             ended = job.run(fault)
-            outcome.codes.append(ended.code)
+            outcome.met.append(ended.code != 0 or (bool(fault.sign) and fault.sign in ended.err))
             outcome.wrong += surprises(fault, ended)
             if ended.seconds_to_end is not None and ended.code != 0:
                 outcome.times.append((fault.group, ended.seconds_to_end))
@@ -104,10 +104,9 @@ def summary(outcomes: list[Outcome]) -> dict:
             groups.setdefault(group, []).append(seconds)
     kinds: dict[str, int] = {}
     for o in outcomes:
-        for fault, code in zip(o.faults, o.codes, strict=True):
-            kinds[f"{fault.group}, {'met' if code or fault.survivable else 'too late'}"] = (
-                kinds.get(f"{fault.group}, {'met' if code or fault.survivable else 'too late'}", 0) + 1
-            )
+        for fault, met in zip(o.faults, o.met, strict=True):
+            kind = f"{fault.group}, {'met' if met else 'not met'}"
+            kinds[kind] = kinds.get(kind, 0) + 1
     return {
         "runs": n,
         "recovered": n - k,

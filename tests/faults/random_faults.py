@@ -26,14 +26,14 @@ TARGETS = ("one rank", "all ranks", "mpirun")
 @dataclass(frozen=True)
 class Fault:
     """One thing that happens to a job. group: for the statistics. codes: exit codes that are right, None for any but 0
-    and 75 (which say that all is well). survivable: the job may end as if nothing had happened."""
+    and 75 (which say that all is well). sign: what a job says that it happened to and that went on."""
 
     group: str
     text: str
     environment: dict[str, str] = field(default_factory=dict)
     settings: dict[str, object] = field(default_factory=dict)
     codes: tuple[int, ...] | None = None
-    survivable: bool = False
+    sign: str = ""
     number: signal.Signals | None = None
     target: str = ""
     after_rows: int = 0  # the signal is sent when log.jsonl has grown by so many rows of training
@@ -83,7 +83,7 @@ def crash_at_a_file_operation(draw: random.Random, _: int) -> Fault:
 def failing_disk(draw: random.Random, _: int) -> Fault:
     kind, at, error = draw.choice(list(KINDS)), draw.randrange(1, 120), draw.choice(ERRORS)
     shim = {"SHIM_MATCH": KINDS[kind], "SHIM_AT": str(at), "SHIM_DO": error, "SHIM_TIMES": str(draw.choice([1, 2, 5]))}
-    return Fault("a disk fails for a moment", f"{error} at {kind} {at}", shim, codes=(5,), survivable=True)
+    return Fault("a disk fails for a moment", f"{error} at {kind} {at}", shim, codes=(5,), sign="warning: ")
 
 
 def flipped_bit(draw: random.Random, ranks: int) -> Fault:
@@ -94,13 +94,18 @@ def flipped_bit(draw: random.Random, ranks: int) -> Fault:
     # Compared at every step and given back before it is used. Where replicas share memory nothing can differ, and the
     # program does not flip what has no second copy.
     repair = {"monitor.replicas": "repair", "monitor.replicas_every": 1}
-    return Fault("a bit flips", text, {"WEIGHTSCOPE_FLIP": text}, repair, codes=(), survivable=True)
+    return Fault("a bit flips", text, {"WEIGHTSCOPE_FLIP": text}, repair, codes=(), sign="replicas differ")
 
 
 def not_finite(draw: random.Random, ranks: int) -> Fault:
     text = f"exchange:{draw.randrange(ranks)}:{draw.randrange(12)}:corrupt"
     return Fault(
-        "a loss is NaN", text, {"WEIGHTSCOPE_FAULT": text}, {"train.nonfinite": "rollback"}, codes=(), survivable=True
+        "a loss is NaN",
+        text,
+        {"WEIGHTSCOPE_FAULT": text},
+        {"train.nonfinite": "rollback"},
+        codes=(),
+        sign="is not finite",
     )
 
 

@@ -12,4 +12,4 @@ def test_random_faults_change_no_result(tmp_path: Path) -> None:
     assert result["failures"] == []
     assert result["shared_memory_left"] == []
     assert result["recovered"] == runs
-    assert sum(n for kind, n in result["faults"].items() if kind.endswith(" met")) > runs / 2
+    assert sum(n for kind, n in result["faults"].items() if kind.endswith(", met")) > runs / 2

@@ -25,10 +25,16 @@ TEST_F(Limit, LeavesRoomForOneMoreStep) {
 }
 
 TEST_F(Limit, TheEndOfTheSlurmJobCountsToo) {
-  ::setenv("SLURM_JOB_END_TIME", "1000500", 1);
-  EXPECT_FALSE(TimeLimit(start, 0, seconds(120)).reached(start + seconds(379), 0));
-  EXPECT_TRUE(TimeLimit(start, 0, seconds(120)).reached(start + seconds(381), 0));
+  ::setenv("SLURM_JOB_END_TIME", "1005000", 1);
+  EXPECT_FALSE(TimeLimit(start, 0, seconds(120)).reached(start + seconds(4879), 0));
+  EXPECT_TRUE(TimeLimit(start, 0, seconds(120)).reached(start + seconds(4881), 0));
   EXPECT_TRUE(TimeLimit(start, 100, seconds(120)).reached(start + seconds(101), 0));
+}
+
+TEST_F(Limit, AShortSlurmJobIsNotAllMargin) {
+  ::setenv("SLURM_JOB_END_TIME", "1000100", 1);
+  EXPECT_FALSE(TimeLimit(start, 0, seconds(120)).reached(start + seconds(89), 0));
+  EXPECT_TRUE(TimeLimit(start, 0, seconds(120)).reached(start + seconds(91), 0));
 }
 
 }  // namespace

@@ -1,0 +1,86 @@
+"""The runs of a sweep: every combination once, with its own name and settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from weightscope.errors import UnusableFileError
+from weightscope.sweep import main, read_sweep
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "base.yaml").write_text("name: base\n")
+    path = folder / "sweep.yaml"
+    path.write_text("name: s\nbase: base.yaml\n" + text)
+    return path
+
+
+def test_every_combination_is_one_run(tmp_path: Path) -> None:
+    sweep = read_sweep(
+        write(
+            tmp_path,
+            "seeds: [1, 2]\nschemes: [gpt2, article]\nset: {train.steps: 7}\n"
+            "overrides:\n  narrow: {model.width: 8}\n  wide: {model.width: 16, optimizer.betas: [0.9, 0.95]}\n",
+        )
+    )
+    assert [trial.index for trial in sweep.trials] == list(range(8))
+    assert len({trial.output for trial in sweep.trials}) == 8
+    last = sweep.trials[-1]
+    assert last.output == "runs/sweep-s/article-wide-seed-2"
+    assert last.arguments() == [
+        str(tmp_path / "base.yaml"),
+        *("--set", "name=article-wide-seed-2"),
+        *("--set", "seed=2", "--set", "init.scheme=article", "--set", "train.steps=7", "--set", "model.width=16"),
+        *("--set", "optimizer.betas=[0.9, 0.95]", "--output", "runs/sweep-s/article-wide-seed-2"),
+    ]
+
+
+def test_what_is_not_varied_is_not_in_the_names(tmp_path: Path) -> None:
+    assert [t.name for t in read_sweep(write(tmp_path, "seeds: [3, 4]\n")).trials] == ["seed-3", "seed-4"]
+    assert [t.name for t in read_sweep(write(tmp_path, "")).trials] == ["s"]
+
+
+def test_the_folder_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, 'output: "${env:SOMEWHERE:-runs}/${name}"\n')
+    monkeypatch.delenv("SOMEWHERE", raising=False)
+    assert read_sweep(path).folder == "runs/s"
+    monkeypatch.setenv("SOMEWHERE", "/data")
+    assert read_sweep(path).folder == "/data/s"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("sedes: [1]", "did you mean seeds?"),
+        ("seeds: 1", "seeds is not a list"),
+        ("seeds: [1, 1]", "holds a value twice"),
+        ("overrides: {a: {seed: 2}}", "a: seed is set by seeds"),
+        ("set: {init.scheme: gpt2}", "is set by schemes"),
+        ("overrides: {a/b: {}}", "cannot be part of a file name"),
+        ("seeds: [1", "line"),
+        ("output: ${env:NOT_SET_ANYWHERE}", "NOT_SET_ANYWHERE is not set"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(UnusableFileError, match=problem.replace("?", r"\?")):
+        read_sweep(write(tmp_path, text + "\n"))
+
+
+def test_the_command_answers_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(write(tmp_path, "seeds: [1, 2]\n"))
+    assert main([path, "--count"]) == 0
+    assert main([path, "--run", "1"]) == 0
+    assert main([path, "--outputs"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "2"
+    assert out[1:6] == [str(tmp_path / "base.yaml"), "--set", "name=seed-2", "--set", "seed=2"]
+    assert out[6:8] == ["--output", "runs/sweep-s/seed-2"]
+    assert out[8:] == ["runs/sweep-s/seed-1", "runs/sweep-s/seed-2"]
+    assert main([path, "--run", "2"]) == 4
+    assert "no run 2" in capsys.readouterr().err
+
+
+def test_the_example_is_one() -> None:
+    example = Path(__file__).resolve().parents[2] / "configs/sweep-init.yaml"
+    assert len(read_sweep(example).trials) == 18

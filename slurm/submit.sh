@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Submits a training or a sweep, and its report to follow.
+#   slurm/submit.sh train CONFIG [options of weightscope train] [-- options of sbatch]
+#   slurm/submit.sh sweep SWEEP.yaml [-- options of sbatch]
+# WEIGHTSCOPE_AT_ONCE=N: at most N runs of a sweep at a time.
+set -euo pipefail
+what=${1:?usage: slurm/submit.sh train CONFIG | sweep SWEEP.yaml [-- options of sbatch]}; shift
+here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=launch/env.sh
+. "$here/../launch/env.sh"
+export WEIGHTSCOPE_ROOT=${WEIGHTSCOPE_ROOT:-$weightscope_root}
+words=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do words+=("$1"); shift; done
+[ $# = 0 ] || shift
+case $what in
+  # afterok: no report about a training that failed. A requeued job has not ended: the report waits on.
+  train) array=() after=afterok ;;
+  sweep)
+    runs=$(python -m weightscope.sweep "${words[0]:?which SWEEP.yaml}" --count)
+    array=("--array=0-$((runs - 1))${WEIGHTSCOPE_AT_ONCE:+%$WEIGHTSCOPE_AT_ONCE}") after=afterany ;;
+  *) echo "submit: $what is not train or sweep" >&2; exit 2 ;;
+esac
+job=$(sbatch --parsable "${array[@]}" "$@" "$here/$what.sbatch" "${words[@]}")
+job=${job%%;*}  # JOB;CLUSTER where there are several clusters
+report=$(sbatch --parsable --dependency="$after:$job" --kill-on-invalid-dep=yes "$here/report.sbatch" "$what" "${words[@]}")
+echo "job $job, report ${report%%;*}"
