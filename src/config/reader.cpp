@@ -187,10 +187,10 @@ void sort_by_place(std::vector<std::string>& lines, const std::string& file) {
                    [&](const auto& a, const auto& b) { return place(a) < place(b); });
 }
 
-}  // namespace
+enum class Variables { replace, keep };
 
-RunConfig parse_config(const std::string& yaml_text, const std::string& file_name,
-                       const std::vector<Override>& overrides, int world_size) {
+RunConfig parse(const std::string& yaml_text, const std::string& file_name,
+                const std::vector<Override>& overrides, int world_size, Variables variables) {
   RunConfig config;
   Problems problems;
   auto root = parse_yaml(yaml_text, file_name, "", problems);
@@ -203,7 +203,8 @@ RunConfig parse_config(const std::string& yaml_text, const std::string& file_nam
   Reader reader(root, "", problems);
   describe(config, reader);
   reader.refuse_unknown();
-  if (problems.lines.empty()) substitute(config, root, file_name, problems);
+  if (problems.lines.empty() && variables == Variables::replace)
+    substitute(config, root, file_name, problems);
   cross_check(config, root, file_name, world_size, problems);
   if (problems.lines.empty()) return config;
   sort_by_place(problems.lines, file_name);
@@ -212,12 +213,16 @@ RunConfig parse_config(const std::string& yaml_text, const std::string& file_nam
   throw Error(Fault::config, all);
 }
 
+}  // namespace
+
+RunConfig parse_config(const std::string& yaml_text, const std::string& file_name,
+                       const std::vector<Override>& overrides, int world_size) {
+  return parse(yaml_text, file_name, overrides, world_size, Variables::replace);
+}
+
 RunConfig parse_stored_config(const std::string& yaml_text, const std::string& file_name) {
-  require(
-      yaml_text.find("${") == std::string::npos, Fault::input,
-      file_name + " holds a configuration that is not resolved (${...}), which this program does not write");
   try {
-    return parse_config(yaml_text, file_name);
+    return parse(yaml_text, file_name, {}, 0, Variables::keep);
   } catch (const Error& e) {
     throw Error(Fault::input, e.what());
   }

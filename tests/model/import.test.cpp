@@ -79,7 +79,7 @@ TEST(ModelOf, TakesNoMemoryForAModelThatTheCheckpointDoesNotHold) {
 
 TEST(ModelOf, OfAConfigurationThatIsNoneBlamesTheCheckpoint) {
   const Scratch scratch;
-  for (const char* yaml : {"model: {layers: 0}", "output: ${env:HOME}", "- 1"}) {
+  for (const char* yaml : {"model: {layers: 0}", "- 1"}) {
     CheckpointInfo info;
     info.config_yaml = yaml;
     const std::vector<float> weights(4);
