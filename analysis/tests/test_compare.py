@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 import synthetic
+import tails
 import weightscope
 from browser import Page, chromium
+from h5write import write
 from weightscope import grouping
 from weightscope.compare.command import main
 from weightscope.compare.figures import FIGURES
@@ -148,6 +152,35 @@ def test_eighty_runs_are_compared_quickly(files: list[Path], tmp_path: Path) -> 
     said = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     assert [len(group["seeds"]) for group in said["experiments"]] == [8] * 10
     assert (tmp_path / "c.html").stat().st_size < 20e6
+
+
+def test_runs_that_hold_little_are_compared_all_the_same(tmp_path: Path) -> None:
+    """One layer, one snapshot, no displacement, no configuration, weights that are not finite, a run that goes on."""
+    small = synthetic.Truth(layers=1, heads=1, width=8, walk=(1.0,), steps=(0, 1, 2))
+    one = synthetic.experiment(tmp_path / "one.h5", small, steps=(0,))
+    attrs, groups = synthetic.groups(small)
+    bare = {name: values for name, values in groups[""].items() if not name.startswith(("displacement", "head_"))}
+    plain = write(tmp_path / "plain.h5", {k: v for k, v in attrs.items() if k != "config"}, {"": bare})
+    lost = synthetic.groups(replace(small, seed=4))
+    for name in ("std", "kurtosis", "displacement"):
+        lost[1][""][name][1:] = np.nan
+    broken = write(tmp_path / "broken.h5", *lost)
+    live = tails.run_directory(tmp_path / "live", replace(small, seed=5), 1)
+    others = [synthetic.experiment(tmp_path / f"{seed}.h5", small, seed=seed) for seed in (2, 3)]
+    written = [tmp_path / name for name in ("c.html", "c.json", "c.md", "figures")]
+    options = zip(("-o", "--json", "--markdown", "--figures"), map(str, written), strict=True)
+    files = map(str, [one, plain, broken, live, *others])
+    assert main([*files, *(word for pair in options for word in pair)]) == 0
+    said = json.loads(written[1].read_text(encoding="utf-8"))
+    verdicts = {f["verdict"] for group in said["experiments"] for f in group["findings"]}
+    assert verdicts <= {"holds", "reversed", "undecided", "undecided from one run"}
+    assert all(
+        f["verdict"].startswith("undecided")
+        for f in said["experiments"][0]["findings"]
+        if f["n_layers"] < 2 and f["claim"] in ("early", "first")
+    )
+    with chromium(tmp_path / "profile") as driver:
+        assert Page(driver, written[0]).errors() == []
 
 
 def test_an_unusable_file_is_exit_code_4(seeds: list[Path], tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -28,7 +30,7 @@ def test_the_bootstrap_that_is_shown_covers_too_and_the_others_do_not(n: int) ->
 def test_the_t_interval_is_scipys() -> None:
     values = np.random.default_rng(1).standard_normal((5, 3)) + 1
     found = intervals.means(values)
-    expected = stats.ttest_1samp(values, 0)
+    expected: Any = stats.ttest_1samp(values, 0)
     assert found.p == pytest.approx(expected.pvalue)
     assert found.low == pytest.approx(expected.confidence_interval(0.95).low)
 
@@ -36,7 +38,8 @@ def test_the_t_interval_is_scipys() -> None:
 def test_the_difference_is_welchs() -> None:
     rng = np.random.default_rng(2)
     a, b = rng.standard_normal(5), 3 * rng.standard_normal(7) + 1
-    found, expected = intervals.difference(a, b), stats.ttest_ind(a, b, equal_var=False)
+    found = intervals.difference(a, b)
+    expected: Any = stats.ttest_ind(a, b, equal_var=False)
     assert found.p == pytest.approx(expected.pvalue)
     assert found.high == pytest.approx(expected.confidence_interval(0.95).high)
 
@@ -46,7 +49,8 @@ def test_missing_seeds_are_left_out_of_what_they_lack() -> None:
     found = intervals.means(values)
     assert found.n.tolist() == [3, 2]
     assert found.mean.tolist() == [2, 2]
-    assert found.p[0] == pytest.approx(stats.ttest_1samp([1, 2, 3], 0).pvalue)
+    expected: Any = stats.ttest_1samp([1, 2, 3], 0)
+    assert found.p[0] == pytest.approx(expected.pvalue)
 
 
 def test_one_seed_and_equal_seeds_say_nothing() -> None:
@@ -74,9 +78,9 @@ def test_tau_and_slope_are_scipys() -> None:
     values = rng.standard_normal((20, 7))
     values[0, 1] = values[0, 2]  # a tie
     for row, tau, slope in zip(values, effects.kendall(values), effects.theil_sen(values), strict=True):
-        assert slope == pytest.approx(stats.theilslopes(row, np.arange(7)).slope)
-        if row is not values[0] and len(set(row)) == 7:
-            assert tau == pytest.approx(stats.kendalltau(np.arange(7), row).statistic)
+        assert slope == pytest.approx(stats.theilslopes(row, np.arange(7))[0])
+        if len(set(row)) == 7:  # scipy corrects for ties
+            assert tau == pytest.approx(stats.kendalltau(np.arange(7), row)[0])
     assert np.isnan(effects.kendall(np.array([1.0, np.nan, 2.0])))
     assert np.isnan(effects.theil_sen(np.array([1.0, np.nan, 2.0])))
 

@@ -14,6 +14,7 @@ import synthetic
 import weightscope
 from weightscope import grouping
 from weightscope.compare.result import compare
+from weightscope.run import open_run
 from weightscope.seeds import decide, made_up
 from weightscope.seeds.group import Examined, examine, examine_group
 from weightscope.seeds.trajectories import PARTS, Trajectories, verdict_index
@@ -174,14 +175,14 @@ def test_the_step_that_is_judged() -> None:
 
 
 def test_files_become_groups_with_their_names(files: list[Path]) -> None:
-    runs = [weightscope.run.open_run(path, histograms=False) for path in files]
+    runs = [open_run(path, histograms=False) for path in files]
     groups = grouping.by_configuration(runs)
     assert [group.label for group in groups] == ["gpt2", "xavier"]
     assert [group.seeds for group in groups] == [["1", "2", "3", "4"]] * 2
 
 
 def test_snapshots_that_differ_are_aligned_by_step(files: list[Path]) -> None:
-    runs = [weightscope.run.open_run(path, histograms=False) for path in files[:4]]
+    runs = [open_run(path, histograms=False) for path in files[:4]]
     found: Examined = examine_group(grouping.by_configuration(runs)[0])
     assert found.steps.tolist() == [0, 25, 50, 100]
     assert found.recorded.sum(axis=0).tolist() == [4, 3, 3, 3]
@@ -203,7 +204,7 @@ def test_a_run_without_the_start_is_left_out(files: list[Path], tmp_path: Path) 
 
 
 def test_schemes_are_compared_by_seed(files: list[Path]) -> None:
-    c = compare([weightscope.run.open_run(path, histograms=False) for path in files])
+    c = compare([open_run(path, histograms=False) for path in files])
     assert {(x.a, x.b) for x in c.contrasts} == {("gpt2", "xavier")}
     assert {tuple(x.differing) for x in c.contrasts} == {("init.scheme",)}
     wider = next(x for x in c.contrasts if (x.claim, x.component) == ("wider", "q"))

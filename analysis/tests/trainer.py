@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import synthetic
 import yaml
@@ -16,12 +17,12 @@ from h5write import write
 from weightscope.config import parse_config
 
 
-def _settings(words: list[str]) -> tuple[dict[str, object], Path]:
+def _settings(words: list[str]) -> tuple[dict[str, Any], Path]:
     pairs = [words[i + 1].split("=", 1) for i, word in enumerate(words) if word == "--set"]
     return {key: yaml.safe_load(value) for key, value in pairs}, Path(words[words.index("--output") + 1])
 
 
-def _config(settings: dict[str, object], base: str) -> dict[str, object]:
+def _config(settings: dict[str, Any], base: str) -> dict[str, Any]:
     config = parse_config(Path(base).read_text(encoding="utf-8"))
     for path, value in settings.items():
         node = config

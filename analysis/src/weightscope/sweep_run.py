@@ -7,6 +7,7 @@ asks all trainings to save and end; the same command goes on from there. A secon
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from weightscope.sweep_state import State, live_step, state_of
 STOPPED = 75  # of the program: saved on request
 FAILED = 1
 _POLL = 0.2  # seconds
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -68,7 +70,9 @@ class Session:
         return [job for job in self.jobs.values() if job.code is None]
 
     def say(self, text: str) -> None:
-        print(text, file=self.out, flush=True)
+        """Trainings go on when nobody listens any more (a closed pipe or terminal)."""
+        with contextlib.suppress(OSError):
+            print(text, file=self.out, flush=True)
 
     def start(self, trial: Trial) -> None:
         slot = min(set(range(self.slots)) - {job.slot for job in self.running()})
@@ -129,7 +133,8 @@ class Session:
 
     def run(self, every: float) -> None:
         """Until nothing is left to start and nothing is going on; a line of progress `every` so many seconds."""
-        old = {number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        heard = [n for n in _STOPS if signal.getsignal(n) is not signal.SIG_IGN]  # nohup ignores HUP, and means it
+        old = {number: signal.signal(number, self.stop) for number in heard}
         try:
             while self.running() or (self.pending and not self.asked):
                 while self.pending and not self.asked and len(self.running()) < self.slots:

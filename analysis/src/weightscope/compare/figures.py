@@ -32,7 +32,7 @@ _LABELS = {
 def _panels(c: Comparison, size: tuple[float, float] = (10, 5.6)) -> tuple[Figure, dict[str, Axes]]:
     figure = Figure(figsize=size)
     axes = figure.subplots(2, 3, sharex=True)
-    panels = dict(zip(PARTS, axes.flat, strict=True))
+    panels: dict[str, Axes] = dict(zip(PARTS, axes.flat, strict=True))
     for component, ax in panels.items():
         ax.set_title(COMPONENT_NAMES[component])
     return figure, panels

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from weightscope.compare.result import Comparison, sentences
-from weightscope.seeds.decide import CLAIMS
+from weightscope.seeds.decide import ALPHA, CLAIMS
 from weightscope.seeds.group import Examined
-from weightscope.seeds.table import CONTRASTS, DETAILS, SHORT, claim_rows, contrast_rows, detail_rows
+from weightscope.seeds.table import CONTRASTS, DETAILS, claim_rows, contrast_rows, detail_rows
 from weightscope.seeds.words import sampled, summary
 
 
@@ -43,12 +43,11 @@ def _details(found: Examined) -> list[str]:
 
 
 def markdown(c: Comparison) -> str:
-    lines = [
-        *sentences(c),
-        "",
-        "Below each effect its 95 % interval over seeds; * marks a change of sign beyond chance.",
-    ]
-    lines += ["Components: " + ", ".join(SHORT.values()) + "; the fused matrix takes the verdict that Q, K, V share."]
+    lines = [f"{' '.join(sentences(c))}", ""]
+    lines.append(
+        f"A verdict needs a corrected p below {ALPHA}. In brackets the 95 % interval over seeds; * marks a change of "
+        "sign beyond chance. The fused matrix takes the verdict that Q, K and V share."
+    )
     for found in c.examined:
         lines += ["", f"## {found.label}", "", sampled(found), "", *_verdicts(found), ""]
         lines += [f"- {text}" for text in summary(found)]

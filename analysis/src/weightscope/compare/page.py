@@ -10,14 +10,14 @@ from weightscope.compare.result import Comparison, sentences
 from weightscope.compare.table import table
 from weightscope.report.payload import curves, encode
 from weightscope.report.render import compressed_plotly, environment
-from weightscope.seeds.decide import CLAIMS
+from weightscope.seeds.decide import ALPHA, CLAIMS
 from weightscope.seeds.group import Examined
 from weightscope.seeds.table import CONTRASTS, DETAILS, claim_rows, contrast_rows, depth_rows, detail_rows
 from weightscope.seeds.words import sampled, summary
 
 _CAPTION = (
-    "Verdicts over seeds, the fused matrix last: it takes the one that Q, K and V share. Below each effect its 95 % "
-    "interval over seeds."
+    f"Verdicts over seeds, each with a corrected p below {ALPHA}; the fused matrix last: it takes the one that Q, K "
+    "and V share. Below each effect its 95 % interval over seeds."
 )
 _DEPTH = ("Weights", "Layer", "std(t)/std(start)", "95 % interval", "|W−W₀|/|W₀|", "95 % interval")
 

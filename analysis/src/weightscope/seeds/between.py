@@ -75,6 +75,11 @@ def _floor(claim: str, a: Examined, b: Examined) -> float:
     return max(effects.tau_step(x.layers - inner) for x in (a, b))
 
 
+def _ordered(a: Examined, b: Examined, _differing: list[str], claim: str) -> bool:
+    """Two layers have two orders: their τ is ±1, and no t test."""
+    return not claim.startswith("early") or min(a.layers, b.layers) - (claim == "early_inner") > 2
+
+
 def _tested(a: Examined, b: Examined, claim: str, component: str, at: tuple[int, int]) -> tuple[Means, bool]:
     first, second = a.values[component][claim][:, at[0]], b.values[component][claim][:, at[1]]
     shared = [seed for seed in a.seeds if seed in b.seeds]
@@ -94,7 +99,9 @@ def compare(groups: Sequence[Group], found: Sequence[Examined]) -> list[Contrast
             continue
         components = [c for c in PARTS if c in a.values and c in b.values]
         tests += [(a, b, differing, claim, c, at, *_tested(a, b, claim, c, at)) for claim in CLAIMS for c in components]
-    p = [float(m.p) if m.n >= LEAST and np.isfinite(m.mean) else np.nan for *_, m, _ in tests]
+    p = [
+        float(m.p) if m.n >= LEAST and np.isfinite(m.mean) and _ordered(*test[:4]) else np.nan for *test, m, _ in tests
+    ]
     corrected = np.full(len(tests), np.nan)
     for claim in CLAIMS:
         family = [k for k, test in enumerate(tests) if test[3] == claim]

@@ -105,7 +105,7 @@ def main() -> None:
     print("Families with a false difference between groups\n")
     pairs = [(n, noise, paired) for n in SEEDS for noise in made_up.NOISES for paired in (False, True)]
     _rows(
-        ("seeds", "scatter", "compared", "wider", "tails", "first"),
+        ("seeds", "scatter", "compared", "wider", "tails", "early", "first"),
         [
             (n, noise, "by seed" if paired else "as independent",
              *_percent(made_up.false_differences(n, 6, repeats, noise, paired=paired)))

@@ -63,7 +63,8 @@ def tested(t: Trajectories, per_seed: dict[str, np.ndarray]) -> list[Tested]:
     for claim, count in (("early", t.layers), ("early_inner", t.layers - 1)):
         tau = means(per_seed[claim], effects.tau_step(count))
         m = tau._replace(low=np.maximum(tau.low, -1.0), high=np.minimum(tau.high, 1.0))  # τ knows no more
-        p = np.maximum(m.p, effects.order_p(per_seed[claim], count))
+        # Two layers have two orders: τ is ±1, no t but a sign test. From three on t keeps its level (calibrate.py).
+        p = np.maximum(m.p, effects.order_p(per_seed[claim], count)) if count == 2 else m.p
         found.append(_test(claim, t.component, m, p=p, toward=-np.sign(m.mean), opposed=never))
     first, lead, trail = (means(per_seed[name]) for name in ("first", "lead", "trail"))
     p = np.minimum(1.0, 2 * np.minimum(lead.p_above, trail.p_above))

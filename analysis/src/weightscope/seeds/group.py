@@ -148,7 +148,7 @@ def _fused(decision: Decision, parts: Sequence[Decision]) -> Decision:
 def examine(courses: Sequence[Trajectories], group: Group | None = None, seeds: Sequence[str] = ()) -> Examined:
     """`courses`: one per component, of the same runs. The group adds names; without one, the seeds are numbered."""
     first = courses[0]
-    recorded = ~np.isnan(np.stack([c.log_growth for c in courses])).all(axis=(0, 3))
+    recorded = np.asarray(np.isfinite(np.stack([c.log_growth for c in courses])).any(axis=(0, 3)))
     index = verdict_index(recorded)
     values = {c.component: effects.per_seed(c.log_growth, c.kurtosis_change) for c in courses}
     tests = {c.component: decide.tested(c, values[c.component]) for c in courses}

@@ -98,17 +98,17 @@ def false_differences(seeds: int, layers: int, worlds: int, noise: str, *, paire
     """Share of families with a false difference: three groups of one truth that scatter unlike each other, compared in
     pairs on six components."""
     rng = np.random.default_rng([3, seeds, layers, list(NOISES).index(noise), int(paired)])
-    truth = np.linspace(0.6, 0.2, layers)
+    truth = np.zeros(layers)  # with an order of layers, more scatter would mean a smaller τ
     groups = []
     for scatter in (0.05, 0.1, 0.2):
         courses = made_up(rng, seeds, worlds, truth, truth, noise=NOISES[noise], scatter=scatter)
         groups.append([effects.per_seed(c.log_growth, c.kurtosis_change) for c in courses])
     out = {}
-    for claim in ("wider", "tails", "first"):
-        p = []
+    for claim in ("wider", "tails", "early", "first"):
+        p, floor = [], effects.tau_step(layers) if claim == "early" else 0.0
         for a, b in combinations(groups, 2):
             for x, y in zip(a, b, strict=True):
-                p.append((means(x[claim] - y[claim]) if paired else difference(x[claim], y[claim])).p)
+                p.append((means(x[claim] - y[claim], floor) if paired else difference(x[claim], y[claim], floor)).p)
         out[claim] = float((holm(np.stack(p, axis=-1)) < decide.ALPHA).any(axis=1).mean())
     return out
 

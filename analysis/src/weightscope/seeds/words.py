@@ -18,22 +18,26 @@ UNIT = {"wider": "× ", "tails": "Δκ ", "early": "τ ", "early_inner": "τ ", 
 
 
 def range_text(s: Span, scale: str = "plain") -> str:
-    """`low to high`, or what is missing. `factor`: of logarithms; `percent`: of logarithms per layer."""
+    """`low to high`, or what is missing. `factor`: of logarithms; `percent`: of logarithms per layer; `fine`: of
+    small changes."""
     if not np.isfinite([s.low, s.high]).all():
-        return "no interval from one seed"
+        return "no interval"
     return f"{value_text(s.low, scale)} to {value_text(s.high, scale)}"
 
 
 def value_text(value: float, scale: str = "plain") -> str:
+    small = abs(value) < 0.05  # then two decimals would say nothing
     if scale == "factor":
-        return fixed(float(np.exp(value)))
+        return fixed(float(np.exp(value)), 3 if small else 2)
+    if scale == "fine":
+        return fixed(value, 3 if small else 2)
     if scale == "percent":
         return f"{fixed(100 * float(np.expm1(value)), 1)} %"
     return fixed(value)
 
 
 def scale_of(claim: str) -> str:
-    return "factor" if claim in ("wider", "first") else "plain"
+    return {"wider": "factor", "first": "factor", "tails": "fine"}.get(claim, "plain")
 
 
 def effect_text(claim: str, s: Span) -> str:
@@ -74,7 +78,7 @@ def _measured(d: Decision) -> str:
         return said
     if d.claim == "tails":
         now = fixed(more["kurtosis"].mean)
-        said = f"change of excess kurtosis {_with_range(d.effect)}, now {now}, mean over layers"
+        said = f"change of excess kurtosis {_with_range(d.effect, 'fine')}, now {now}, mean over layers"
         if "mixture" in more:
             said += (
                 f"; of the fused matrix's {now}, {fixed(more['mixture'].mean)} "
@@ -105,6 +109,9 @@ def sentence(d: Decision) -> str:
     said += f"; so since step {d.since:,}." if d.since is not None else "."
     if d.component == FUSED:
         said += " The fused matrix has no verdict of its own: it takes the one that Q, K and V share."
+    if d.bootstrap and d.since is not None and d.bootstrap[0] < 0 < d.bootstrap[1]:
+        ends = " to ".join(value_text(end, scale_of(d.claim)) for end in d.bootstrap)
+        said += f" The studentized bootstrap is less sure: its interval ({ends}) holds no effect too."
     if d.opposed:
         said += " Single layers go the other way beyond chance."
     if d.n_seeds < LEAST:
