@@ -36,9 +36,9 @@ def test_a_family_holds_a_false_verdict_in_at_most_one_of_twenty(claim: str, noi
     assert false_rates(seeds, 6, noise)[claim] < 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / WORLDS)
 
 
-@pytest.mark.parametrize("layers", [2, 3, 12])
-def test_the_rate_does_not_depend_on_the_number_of_layers(layers: int) -> None:
-    assert max(false_rates(4, layers, "normal").values()) < 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / WORLDS)
+@pytest.mark.parametrize(("layers", "seeds"), [(2, 4), (2, 10), (3, 5), (12, 4)])  # with two layers τ is only a sign
+def test_the_rate_does_not_depend_on_the_number_of_layers(layers: int, seeds: int) -> None:
+    assert max(false_rates(seeds, layers, "normal").values()) < 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / WORLDS)
 
 
 @pytest.mark.parametrize("paired", [False, True])
