@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import synthetic
+import tails
 import weightscope
 from browser import Page, chromium
+from h5write import write
 from weightscope import grouping
 from weightscope.compare.command import main
+from weightscope.compare.figures import FIGURES
 
 
 def verdicts(capsys: pytest.CaptureFixture[str], *paths: Path) -> dict[tuple[str, str], str]:
@@ -38,13 +47,15 @@ def test_the_same_seed_twice_is_one_sample(seeds: list[Path], tmp_path: Path) ->
     copy = tmp_path / "copy.h5"
     copy.write_bytes(seeds[0].read_bytes())
     runs = [weightscope.open(path) for path in (seeds[0], copy, seeds[1])]
-    assert [len(group) for group in grouping.by_configuration(runs)] == [2, 1]
+    (group,) = grouping.by_configuration(runs)
+    assert group.seeds == ["1", "2"]
+    assert group.left_out[0][1] == "the same seed once more is no new sample"
 
 
 def test_other_configurations_are_other_experiments(seeds: list[Path], tmp_path: Path) -> None:
     small = synthetic.Truth(layers=2, walk=(1.0, 0.5), width=16, heads=2, steps=(0, 600), seed=9)
     runs = [weightscope.open(path) for path in (seeds[0], synthetic.experiment(tmp_path / "e.h5", small))]
-    assert [len(group) for group in grouping.by_configuration(runs)] == [1, 1]
+    assert [len(group.runs) for group in grouping.by_configuration(runs)] == [1, 1]
 
 
 def test_the_text_says_when_chance_cannot_be_told(
@@ -72,6 +83,104 @@ def test_the_page_draws_one_line_per_run(seeds: list[Path], tmp_path: Path) -> N
         )
         page.wait(f"document.querySelector('[data-figure=std] path.js-line').getAttribute('d') !== '{before}'", 10)
         assert page.errors() == []
+
+
+def test_the_page_shows_verdicts_numbers_and_figures_of_groups(files: list[Path], tmp_path: Path) -> None:
+    assert main([*map(str, files), "-o", str(tmp_path / "compare.html")]) == 0
+    with chromium(tmp_path / "profile") as driver:
+        page = Page(driver, tmp_path / "compare.html")
+        assert page.errors() == []
+        groups = page.run("Array.from(document.querySelectorAll('section.group'), (g) => g.innerText)")
+        assert [text.split("\n")[0] for text in groups] == ["gpt2", "xavier"]
+        for words in ("4 seeds (1, 2, 3, 4)", "judged at step 100", "Early layers widen faster", "holds", "Fused QKV"):
+            assert words in groups[0], words
+        assert page.run("document.querySelector('section.group').querySelectorAll('.claims.wide td').length") == 5 * 7
+        page.session.execute_script("document.querySelectorAll('details').forEach((d) => { d.open = true; });")
+        said = page.run("document.querySelector('main').innerText")
+        for words in ("|W−W₀|/|W₀|", "walk alone", "gpt2 − xavier", "slope", "Theil–Sen", "mixture"):
+            assert words in said, words
+        # A band and a line for each group; bars by depth; a click on a claim draws another effect.
+        for figure, lines in (("effect", 4), ("depth", 2), ("walk", 2)):
+            drawn = page.run(f"document.querySelectorAll('[data-figure={figure}] .scatterlayer .trace').length")
+            assert drawn == lines, figure
+        title = "document.querySelector('[data-figure=effect] .ytitle').textContent"
+        assert "Kendall" in page.run(title)
+        page.session.execute_script(
+            "const c = document.querySelector('[name=claim]'); c.value = 0;"
+            "c.dispatchEvent(new Event('input', {bubbles: true}));"
+        )
+        page.wait(f"{title}.includes('std(t) / std(start)')", 10)
+        assert page.errors() == []
+        narrow = Page(driver, tmp_path / "compare.html", width=420)
+        assert narrow.run("document.documentElement.scrollWidth") <= 420
+
+
+def test_json_markdown_and_figures_are_written(files: list[Path], tmp_path: Path) -> None:
+    where = [tmp_path / name for name in ("c.json", "c.md", "figures")]
+    arguments = [*map(str, files), "--json", str(where[0]), "--markdown", str(where[1]), "--figures", str(where[2])]
+    assert main(arguments) == 0
+    said = json.loads(where[0].read_text(encoding="utf-8"))
+    group = said["experiments"][0]
+    assert (group["label"], group["seeds"], group["step"]) == ("gpt2", ["1", "2", "3", "4"], 100)
+    finding = next(f for f in group["findings"] if (f["claim"], f["component"]) == ("early", "q"))
+    assert finding["low"] <= finding["effect"] <= finding["high"]
+    assert (finding["n_layers"], finding["n_seeds"]) == (3, 3)
+    assert len(finding["course"]["mean"]) == len(finding["course"]["step"]) == 4
+    assert set(group["by_layer"]["q"]) == {"growth", "displacement"}
+    assert said["differences"][0]["differing"] == ["init.scheme"]
+    text = where[1].read_text(encoding="utf-8")
+    for words in ("## gpt2", "## xavier", "| Claim | Q | K | V |", "**holds**", "## Groups against each other"):
+        assert words in text, words
+    assert all(line.count("|") > 2 for line in text.splitlines() if line.startswith("|"))
+    assert {path.stem for path in where[2].iterdir()} == set(FIGURES)
+
+
+def test_eighty_runs_are_compared_quickly(files: list[Path], tmp_path: Path) -> None:
+    """Ten groups of eight seeds, made from two files by another configuration: seconds, not minutes."""
+    made = []
+    for group, seed in product(range(10), range(8)):
+        path = tmp_path / f"{group}-{seed}.h5"
+        path.write_bytes(files[seed % 2].read_bytes())
+        with h5py.File(path, "r+") as file:
+            config = str(file.attrs["config"]).replace("width: 16", f"width: {16 + group}")
+            file.attrs["config"] = re.sub(r"seed: \d+", f"seed: {seed + 1}", config)
+            file.attrs["name"] = f"wide-{group}-seed-{seed + 1}"
+        made.append(str(path))
+    start = time.process_time()
+    assert main([*made, "-o", str(tmp_path / "c.html"), "--json", str(tmp_path / "c.json")]) == 0
+    assert time.process_time() - start < 60
+    said = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert [len(group["seeds"]) for group in said["experiments"]] == [8] * 10
+    assert (tmp_path / "c.html").stat().st_size < 20e6
+
+
+def test_runs_that_hold_little_are_compared_all_the_same(tmp_path: Path) -> None:
+    """One layer, one snapshot, no displacement, no configuration, weights that are not finite, a run that goes on."""
+    small = synthetic.Truth(layers=1, heads=1, width=8, walk=(1.0,), steps=(0, 1, 2))
+    one = synthetic.experiment(tmp_path / "one.h5", small, steps=(0,))
+    attrs, groups = synthetic.groups(small)
+    bare = {name: values for name, values in groups[""].items() if not name.startswith(("displacement", "head_"))}
+    plain = write(tmp_path / "plain.h5", {k: v for k, v in attrs.items() if k != "config"}, {"": bare})
+    lost = synthetic.groups(replace(small, seed=4))
+    for name in ("std", "kurtosis", "displacement"):
+        lost[1][""][name][1:] = np.nan
+    broken = write(tmp_path / "broken.h5", *lost)
+    live = tails.run_directory(tmp_path / "live", replace(small, seed=5), 1)
+    others = [synthetic.experiment(tmp_path / f"{seed}.h5", small, seed=seed) for seed in (2, 3)]
+    written = [tmp_path / name for name in ("c.html", "c.json", "c.md", "figures")]
+    options = zip(("-o", "--json", "--markdown", "--figures"), map(str, written), strict=True)
+    files = map(str, [one, plain, broken, live, *others])
+    assert main([*files, *(word for pair in options for word in pair)]) == 0
+    said = json.loads(written[1].read_text(encoding="utf-8"))
+    verdicts = {f["verdict"] for group in said["experiments"] for f in group["findings"]}
+    assert verdicts <= {"holds", "reversed", "undecided", "undecided from one run"}
+    assert all(
+        f["verdict"].startswith("undecided")
+        for f in said["experiments"][0]["findings"]
+        if f["n_layers"] < 2 and f["claim"] in ("early", "first")
+    )
+    with chromium(tmp_path / "profile") as driver:
+        assert Page(driver, written[0]).errors() == []
 
 
 def test_an_unusable_file_is_exit_code_4(seeds: list[Path], tmp_path: Path) -> None:

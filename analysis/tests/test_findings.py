@@ -1,4 +1,4 @@
-"""The four claims on synthetic weights whose truth is known: every verdict is reached, and rarely wrongly."""
+"""The four claims on one run of synthetic weights of known truth: every verdict is reached, and rarely wrongly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import synthetic
 import weightscope
-from weightscope import claims_depth, claims_shape
+from weightscope import claims_shape
 from weightscope.finding import Finding
 
 REPEATS = 300
@@ -87,7 +87,9 @@ def test_the_fused_kurtosis_of_normal_parts_is_explained_as_a_mixture(tmp_path: 
     findings = weightscope.examine(weightscope.open(synthetic.experiment(tmp_path / "e.h5", truth)))
     assert found(findings, "tails", "k").verdict == "undecided"
     fused = found(findings, "tails", "c_attn")
-    assert fused.verdict == "holds"
+    # Its kurtosis is far beyond sampling error, and yet no statement about weights: no part shares it.
+    assert fused.verdict == "undecided"
+    assert "Q, K and V do not share this verdict" in fused.text
     words = fused.text.split("Of the fused matrix's ")[1].split()
     whole, mixture = float(words[0].rstrip(",")), float(words[1])
     assert whole == pytest.approx(mixture, rel=0.1)
@@ -100,40 +102,6 @@ def test_unchanged_weights_are_rarely_given_a_verdict(shape: draws.Draw) -> None
     # 0.1 % nominal: more than three of 300 has a chance of 1 in 4000.
     assert sum(claims_shape.wider(c).verdict != "undecided" for c in courses) <= 3
     assert sum(claims_shape.tails(c).verdict != "undecided" for c in courses) <= 3
-
-
-def test_depth_without_effect_is_rarely_given_a_verdict() -> None:
-    rng = np.random.default_rng(7)
-    verdicts = []
-    for _ in range(REPEATS):
-        seeds = [
-            draws.change(rng, draws.normal, draws.normal, list(np.exp(0.3 * rng.standard_normal(6))), 60)
-            for _ in range(4)
-        ]
-        verdicts += [claims_depth.early_in_many(seeds).verdict, claims_depth.first_in_many(seeds).verdict]
-    assert sum(verdict != "undecided" for verdict in verdicts) <= 9  # 1 % nominal of 600
-
-
-@pytest.mark.parametrize(
-    ("factors", "early", "first"),
-    [
-        ([3.0, 2.6, 2.3, 2.0, 1.7, 1.5], "holds", "holds"),
-        ([1.5, 1.7, 2.0, 2.3, 2.6, 3.0], "reversed", "reversed"),
-        ([2.0, 1.0, 3.0, 3.0, 1.0, 2.0], "undecided", "undecided"),
-    ],
-)
-def test_several_seeds_decide_about_depth(factors: list[float], early: str, first: str) -> None:
-    rng = np.random.default_rng(8)
-    courses = [draws.change(rng, draws.normal, draws.normal, factors, 1000) for _ in range(4)]
-    assert claims_depth.early_in_many(courses).verdict == early
-    assert claims_depth.first_in_many(courses).verdict == first
-
-
-def test_two_seeds_decide_nothing_about_depth() -> None:
-    rng = np.random.default_rng(9)
-    courses = [draws.change(rng, draws.normal, draws.normal, [3.0, 2.5, 2.0, 1.5, 1.2, 1.0]) for _ in range(2)]
-    assert claims_depth.early_in_many(courses).verdict == "undecided"
-    assert "Fewer than three runs" in claims_depth.first_in_many(courses).text
 
 
 def test_one_snapshot_is_undecided(tmp_path: Path) -> None:

@@ -32,18 +32,14 @@ def test_tau_agrees_with_scipys_exact_test(n: int) -> None:
     assert found.tau_p == pytest.approx(p)
 
 
-def test_combined_p_agrees_with_enumeration() -> None:
+def test_the_p_of_several_runs_agrees_with_enumeration() -> None:
     growths = [np.array([4.0, 3, 1, 2]), np.array([3.0, 4, 2, 1])]
     observed = sum(ranks.inversions(g) for g in growths)
     orders = [ranks.inversions(np.array(order)) for order in permutations(range(4))]
     totals = np.array([a + b for a, b in product(orders, orders)])
     expected = (np.abs(totals - 6) >= abs(observed - 6)).mean()
-    assert ranks.combined_p(growths) == pytest.approx(expected)
+    assert ranks.two_sided(ranks.summed_distribution(4, 2), observed) == pytest.approx(expected)
 
 
 def test_one_layer_correlates_with_nothing() -> None:
     assert ranks.depth_correlation(np.array([1.0])).tau_p == 1
-
-
-def test_one_value_has_no_interval() -> None:
-    assert ranks.mean_interval(np.array([0.5])) == (0.5, -np.inf, np.inf)

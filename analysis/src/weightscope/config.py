@@ -40,9 +40,14 @@ def lookup(config: dict[str, Any], path: str, default: Any = None) -> Any:
 
 def differences(configs: list[dict[str, Any]], ignore: tuple[str, ...] = ()) -> list[str]:
     """Paths of the keys whose values are not the same in all configurations."""
-    flat = [dict(_flatten(config, "")) for config in configs]
+    flat = [flattened(config) for config in configs]
     keys = sorted({key for one in flat for key in one})
     return [key for key in keys if key not in ignore and len({repr(one.get(key)) for one in flat}) > 1]
+
+
+def flattened(config: dict[str, Any]) -> dict[str, Any]:
+    """Path of each key, as in `optimizer.lr`, with its value."""
+    return dict(_flatten(config, ""))
 
 
 def _flatten(node: Any, prefix: str) -> list[tuple[str, Any]]:

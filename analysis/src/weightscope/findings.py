@@ -1,21 +1,21 @@
-"""The four claims about Q, K and V, examined: `examine(run)` for one run, `examine_seeds(runs)` for several that
-differ only in their seed."""
+"""The four claims about Q, K and V, examined in one run. Several that differ only in their seed:
+`weightscope.seeds`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from weightscope import claims_depth, claims_shape, ranks
-from weightscope.course import PARTS, Course, course, mixture_part
-from weightscope.finding import CLAIMS, Finding, fixed
+from weightscope import claims_depth, claims_shape
+from weightscope.course import PARTS, course, mixture_part
+from weightscope.finding import CLAIMS, Finding
 from weightscope.run import Run
 from weightscope.schema import COMPONENT_NAMES
 
 EXAMINED = (*PARTS, "c_attn")  # the parts before the whole: the whole is partly their mixture
 
-__all__ = ["CLAIMS", "EXAMINED", "Finding", "examine", "examine_seeds"]
+__all__ = ["CLAIMS", "EXAMINED", "Finding", "examine"]
 
 
 def _undecidable(run: Run, component: str) -> list[Finding]:
@@ -39,44 +39,19 @@ def examine(run: Run) -> list[Finding]:
             claims_depth.early_in_one(c),
             claims_depth.first_in_one(c),
         ]
-    return _ordered(found)
+    return _ordered(_fused(found))
 
 
-def _over_runs(findings: list[Finding]) -> Finding:
-    """Claims 1 and 2 over several runs: the verdict all runs share, with the interval of the effect over runs."""
-    first = findings[0]
-    verdicts = {f.verdict for f in findings}
-    interval = ranks.mean_interval(np.array([f.effect for f in findings]))
-    agreed = first.verdict if len(verdicts) == 1 else "undecided"
-    what = "growth of std" if first.claim == "wider" else "change of excess kurtosis"
-    scale, unit = (100, " %") if first.claim == "wider" else (1, "")
-    mean, low, high = (fixed(scale * value, 1 if unit else 2) for value in interval)
-    counts = ", ".join(f"{sum(f.verdict == v for f in findings)} {v}" for v in sorted(verdicts))
-    text = (
-        f"{COMPONENT_NAMES[first.component]}: mean {what} {mean}{unit} over {len(findings)} runs "
-        f"(95 % interval {low} to {high}{unit}); by run: {counts}."
-    )
-    return Finding(first.claim, agreed, first.component, first.step, interval[0], (interval[2] - interval[1]) / 2, text)
-
-
-def examine_seeds(runs: Sequence[Run]) -> list[Finding]:
-    """The claims over runs of one configuration, each at its last snapshot."""
-    if len(runs) == 1:
-        return examine(runs[0])
-    each = [examine(run) for run in runs]
-    found: list[Finding] = []
-    for index, finding in enumerate(each[0]):
-        if finding.claim in ("wider", "tails"):
-            found.append(_over_runs([findings[index] for findings in each]))
-            continue
-        courses: list[Course] = [course(run, finding.component) for run in runs]
-        if any(len(c.steps) < 2 or c.layers != courses[0].layers for c in courses):
-            found.append(finding)
-        elif finding.claim == "early":
-            found.append(claims_depth.early_in_many(courses))
-        else:
-            found.append(claims_depth.first_in_many(courses))
-    return _ordered(found)
+def _fused(found: list[Finding]) -> list[Finding]:
+    """The fused matrix takes the verdict that Q, K and V share: three different widths alone give it a shape, so that
+    its own would say nothing about weights."""
+    shared = {claim: {f.verdict for f in found if f.claim == claim and f.component in PARTS} for claim in CLAIMS}
+    return [
+        replace(f, verdict="undecided", since=None, text=f"{f.text} Q, K and V do not share this verdict.")
+        if f.component == "c_attn" and shared[f.claim] != {f.verdict}
+        else f
+        for f in found
+    ]
 
 
 def _ordered(findings: list[Finding]) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from itertools import permutations
 from typing import NamedTuple
@@ -42,7 +41,7 @@ def _kendall_distribution(n: int) -> np.ndarray:
     return counts / counts.sum()
 
 
-def _two_sided(distribution: np.ndarray, total: float) -> float:
+def two_sided(distribution: np.ndarray, total: float) -> float:
     """Probability of a total at least as far from the middle; the distribution is symmetric."""
     middle = (len(distribution) - 1) / 2
     index = np.arange(len(distribution))
@@ -80,28 +79,18 @@ def depth_correlation(growth: np.ndarray) -> RankCorrelation:
     swapped = inversions(growth)
     ties = pairs - swapped - inversions(-growth)
     tau = 1.0 - (2.0 * swapped + ties) / pairs
-    tau_p = _two_sided(_kendall_distribution(n), swapped + ties / 2)
+    tau_p = two_sided(_kendall_distribution(n), swapped + ties / 2)
     rank = stats.rankdata(growth)
     spread = np.std(rank)
     rho = float(np.corrcoef(np.arange(n), rank)[0, 1]) if spread > 0 else 0.0
     return RankCorrelation(tau, tau_p, rho, _spearman_p(rho, n), exact=n <= _ENUMERABLE)
 
 
-def combined_p(growths: Sequence[np.ndarray]) -> float:
-    """Two-sided p of the summed inversions of several independent runs, exact: the convolution of Kendall's
-    distributions."""
-    distribution, total = np.ones(1), 0
-    for growth in growths:
-        distribution = np.convolve(distribution, _kendall_distribution(len(growth)))
-        total += inversions(growth)
-    return _two_sided(distribution, total)
-
-
-def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean and its t interval over runs; an unbounded interval for fewer than two values."""
-    values = np.asarray(values, dtype=float)
-    mean, n = float(values.mean()), len(values)
-    if n < 2:
-        return mean, -np.inf, np.inf
-    half = float(stats.t.ppf(0.5 + level / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
-    return mean, mean - half, mean + half
+@cache
+def summed_distribution(n: int, runs: int) -> np.ndarray:
+    """Probabilities of 0, 1, … inversions of n layers in all of several independent runs together, exact: Kendall's
+    distribution convolved with itself."""
+    distribution = np.ones(1)
+    for _ in range(runs):
+        distribution = np.convolve(distribution, _kendall_distribution(n))
+    return distribution

@@ -36,10 +36,10 @@ def _values(dataset: h5py.Dataset) -> np.ndarray:
     return np.asarray(dataset[()])
 
 
-def _read_group(group: h5py.Group, name: str) -> dict[str, Column]:
+def _read_group(group: h5py.Group, name: str, without: frozenset[str]) -> dict[str, Column]:
     columns: dict[str, Column] = {}
     for key, dataset in group.items():
-        if not isinstance(dataset, h5py.Dataset):
+        if not isinstance(dataset, h5py.Dataset) or key in without:
             continue
         dims = schema.dimensions(name, key, len(dataset.shape))
         if dims is None:
@@ -76,16 +76,17 @@ def _open(path: Path) -> h5py.File:
         return h5py.File(path, "r")
 
 
-def read(path: Path) -> RawFile:
-    """Reads the whole file. FileNotFoundError if it is not there; UnusableFileError if it cannot be used."""
+def read(path: Path, without: frozenset[str] = frozenset()) -> RawFile:
+    """Reads the whole file, `without` some root datasets. FileNotFoundError if it is not there; UnusableFileError if it
+    cannot be used."""
     try:
         with _open(path) as file:
             attrs = {key: _text(value) for key, value in file.attrs.items()}
-            groups = {"": _read_group(file, "")}
+            groups = {"": _read_group(file, "", without)}
             for name in schema.GROUP_KEY:
                 group = file.get(name)
                 if isinstance(group, h5py.Group):
-                    groups[name] = _read_group(group, name)
+                    groups[name] = _read_group(group, name, frozenset())
     except FileNotFoundError:
         raise
     except (OSError, RuntimeError, KeyError, UnicodeError) as error:

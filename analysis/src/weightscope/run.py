@@ -15,6 +15,7 @@ from weightscope.errors import UnusableFileError
 from weightscope.merge import merge
 
 _ATTEMPTS = 5
+_LARGE = frozenset(name for name in schema.ROOT if name.startswith(("histogram", "head_", "parameter_", "update_")))
 
 
 @dataclass
@@ -62,12 +63,12 @@ def _dataset(columns: dict[str, raw.Column]) -> xr.Dataset:
     return xr.Dataset(data, coords=coords)
 
 
-def _read_directory(directory: Path) -> raw.RawFile:
+def _read_directory(directory: Path, without: frozenset[str]) -> raw.RawFile:
     """Tail first, sealed file after: what left the tail meanwhile is in the sealed file by then."""
     tails = []
     for path in sorted((directory / "tail").glob("*.h5"), key=_step_of):
         try:
-            tails.append(raw.read(path))
+            tails.append(raw.read(path, without))
         except FileNotFoundError:
             continue  # just sealed
     sealed = directory / "experiment.h5"
@@ -75,27 +76,28 @@ def _read_directory(directory: Path) -> raw.RawFile:
         if not tails:
             raise UnusableFileError(f"{directory}: no experiment.h5 (not a run directory, or nothing recorded yet)")
         return merge(tails)
-    return merge([raw.read(sealed), *tails])
+    return merge([raw.read(sealed, without), *tails])
 
 
 def _step_of(path: Path) -> tuple[int, str]:
     return (int(path.stem) if path.stem.isdigit() else -1, path.name)
 
 
-def _read(path: Path) -> raw.RawFile:
+def _read(path: Path, without: frozenset[str]) -> raw.RawFile:
     for _ in range(_ATTEMPTS):
         try:
-            return _read_directory(path) if path.is_dir() else raw.read(path)
+            return _read_directory(path, without) if path.is_dir() else raw.read(path, without)
         except FileNotFoundError:
             if not path.exists():
                 raise UnusableFileError(f"{path}: no such file or directory") from None
     raise UnusableFileError(f"{path}: files keep vanishing while they are read (is the directory being moved?)")
 
 
-def open_run(path: str | os.PathLike[str]) -> Run:
+def open_run(path: str | os.PathLike[str], *, histograms: bool = True) -> Run:
     """Reads a run directory (sealed file and tail) or one .h5 file. Takes no locks and may be called at any
-    moment of a live run. UnusableFileError (exit code 4) when there is nothing that can be used."""
-    file = _read(Path(path))
+    moment of a live run. `histograms`: without them, and without what stands per head, many runs are read quickly.
+    UnusableFileError (exit code 4) when there is nothing that can be used."""
+    file = _read(Path(path), frozenset() if histograms else _LARGE)
     data = {name: _dataset(columns) for name, columns in file.groups.items()}
     snapshots = data[""]
     if "bin" in snapshots.coords and "histogram" in snapshots:

@@ -1,25 +1,30 @@
-"""weightscope-compare RUN RUN... [-o compare.html] [--format text|json]"""
+"""weightscope-compare RUN RUN... [-o compare.html] [--json FILE] [--markdown FILE] [--figures DIR] [--format
+text|json]"""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from weightscope import grouping
-from weightscope.compare.page import render, sentences, table
+from weightscope.compare.figures import write_figures
+from weightscope.compare.markdown import markdown
+from weightscope.compare.numbers import as_json
+from weightscope.compare.page import render
+from weightscope.compare.result import Comparison, compare, sentences
+from weightscope.compare.table import table
 from weightscope.errors import run_command
-from weightscope.findings import examine_seeds
 from weightscope.report.command import usable, write_text
-from weightscope.run import Run
+from weightscope.seeds.decide import CLAIMS
+from weightscope.seeds.words import contrast_sentence, sampled, sentence, summary
 
 _EXAMPLES = """examples:
   weightscope-compare runs/seed-* -o seeds.html
+  weightscope-compare runs/sweep-init/*/ -o init.html --json init.json --markdown init.md --figures figures
   weightscope-compare runs/small runs/large --format json
+
+Runs that differ only in their seed are one group. Verdicts are given per group, over its seeds (three at least), never
+over the layers of one run; docs/statistics.md, section 4, says how and how often they are wrong.
 """
 
 
@@ -32,34 +37,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("runs", nargs="+", metavar="FILE_OR_DIR", help="experiment.h5 or a run directory")
     parser.add_argument("-o", "--output", metavar="FILE", help="also write the comparison as one HTML page")
+    parser.add_argument("--json", metavar="FILE", help="also write every number as one JSON object")
+    parser.add_argument("--markdown", metavar="FILE", help="also write the verdicts as Markdown")
+    parser.add_argument("--figures", metavar="DIR", help="also write PNG figures here")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to standard output")
     return parser
 
 
-def _plain(finding: Any) -> dict[str, Any]:
-    fields = dataclasses.asdict(finding)
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in fields.items()}
-
-
-def _json(runs: Sequence[Run]) -> str:
-    compared = table(runs)
-    groups = [
-        {"runs": grouping.labels(group), "findings": [_plain(finding) for finding in examine_seeds(group)]}
-        for group in grouping.by_configuration(runs)
-    ]
-    rows = [dict(zip(compared["head"], row, strict=True)) for row in compared["rows"]]
-    return json.dumps({"runs": rows, "experiments": groups}, ensure_ascii=False)
-
-
-def _text(runs: Sequence[Run]) -> str:
-    compared = table(runs)
+def _text(c: Comparison) -> str:
+    compared = table(c)
     rows = [compared["head"], *compared["rows"]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [*sentences(runs), ""]
+    lines = [*sentences(c), ""]
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    for group in grouping.by_configuration(runs):
-        lines += ["", f"{', '.join(grouping.labels(group))}:"]
-        lines += [f"  {f.title}, {f.summary}. {f.text}" for f in examine_seeds(group)]
+    for found in c.examined:
+        lines += ["", f"{found.label}: {sampled(found)}", *(f"  {text}" for text in summary(found)), ""]
+        for claim, title in CLAIMS.items():
+            lines += [f"  {title}", *(f"    {sentence(d)}" for d in found.decisions if d.claim == claim)]
+    decided = [contrast for contrast in c.contrasts if contrast.verdict != "undecided"]
+    if c.contrasts:
+        lines += ["", f"Groups against each other: {len(decided)} of {len(c.contrasts)} differences beyond chance."]
+        lines += [f"  {contrast_sentence(contrast)}" for contrast in decided]
     return "\n".join(lines)
 
 
@@ -67,9 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
 
     def work() -> None:
-        runs = [usable(path) for path in options.runs]
+        c = compare([usable(path, histograms=False) for path in options.runs])
         if options.output:
-            write_text(Path(options.output), render(runs))
-        print(_json(runs) if options.format == "json" else _text(runs))
+            write_text(Path(options.output), render(c))
+        if options.json:
+            write_text(Path(options.json), as_json(c) + "\n")
+        if options.markdown:
+            write_text(Path(options.markdown), markdown(c))
+        if options.figures:
+            write_figures(c, Path(options.figures))
+        print(as_json(c) if options.format == "json" else _text(c))
 
     return run_command(work)

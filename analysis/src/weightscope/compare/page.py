@@ -2,99 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from markupsafe import Markup
 
-from weightscope import grouping, schema, summary
-from weightscope.config import differences, lookup
-from weightscope.course import course
-from weightscope.finding import fixed
+from weightscope import grouping, schema
+from weightscope.compare.result import Comparison, sentences
+from weightscope.compare.table import table
 from weightscope.report.payload import curves, encode
-from weightscope.report.render import across, compressed_plotly, environment
-from weightscope.run import Run
+from weightscope.report.render import compressed_plotly, environment
+from weightscope.seeds.decide import ALPHA, CLAIMS
+from weightscope.seeds.group import Examined
+from weightscope.seeds.table import CONTRASTS, DETAILS, claim_rows, contrast_rows, depth_rows, detail_rows
+from weightscope.seeds.words import sampled, summary
 
-_SHOWN_DIFFERENCES = 6
-
-
-def _growth(run: Run, component: str) -> str:
-    growth = course(run, component).growth()
-    return f"× {fixed(float(np.exp(np.log(growth).mean())))}"
-
-
-def _value(value: float, decimals: int = 3) -> str:
-    return f"{value:.{decimals}f}" if value == value else "n/a"
+_CAPTION = (
+    f"Verdicts over seeds, each with a corrected p below {ALPHA}; the fused matrix last: it takes the one that Q, K "
+    "and V share. Below each effect its 95 % interval over seeds."
+)
+_DEPTH = ("Weights", "Layer", "std(t)/std(start)", "95 % interval", "|W−W₀|/|W₀|", "95 % interval")
 
 
-def _differing(runs: Sequence[Run]) -> list[str]:
-    return differences([run.config for run in runs], grouping.IGNORED)[:_SHOWN_DIFFERENCES]
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, np.nan)
 
 
-def table(runs: Sequence[Run]) -> dict[str, Any]:
-    """One row per run: what differs in the configurations, losses, speed, mean growth of Q, K, V."""
-    differing = _differing(runs)
-    head = [
-        *("Run", "Seed", *differing, "Steps", "Training loss", "Validation loss", "Tokens/s", "Time"),
-        *("Q wider", "K wider", "V wider", "Status"),
-    ]
-    rows = []
-    for run in runs:
-        found, rate, seconds = summary.losses(run), summary.speed(run), summary.wall_seconds(run)
-        rows.append(
-            [
-                run.name,
-                str(lookup(run.config, "seed", "n/a")),
-                *(str(lookup(run.config, key, "")) for key in differing),
-                f"{run.last_step:,}",
-                _value(found.end),
-                _value(found.val),
-                summary.large(rate) if rate == rate else "n/a",
-                summary.duration(seconds) if seconds == seconds else "n/a",
-                *(_growth(run, component) for component in ("q", "k", "v")),
-                str(run.attrs.get("status", "")),
-            ]
-        )
-    return {"head": head, "rows": rows}
+def group_payload(found: Examined) -> str:
+    """What the figures draw of a group. Arrays `course` (mean/low/high/seeds, claim, component, step), `depth`
+    (growth/walk, component, mean/low/high, layer) and `walk` (component, step): what the displacement alone would
+    widen."""
+    components, shape = [c for c in schema.COMPONENTS if c in found.profiles], (len(CLAIMS), len(schema.COMPONENTS))
+    course = np.full((4, *shape, len(found.steps)), np.nan)
+    depth = np.full((2, len(schema.COMPONENTS), 3, found.layers), np.nan)
+    for d in found.decisions:
+        at = (list(CLAIMS).index(d.claim), schema.COMPONENTS.index(d.component))
+        for i, values in enumerate((d.course.mean, d.course.low, d.course.high, d.course.n.astype(float))):
+            course[(i, *at)] = _finite(values)
+    for component in components:
+        i = schema.COMPONENTS.index(component)
+        depth[0, i], depth[1, i] = _finite(found.profiles[component]), _finite(found.walks[component])
+    meta = {"label": found.label, "layers": found.layers, "step": found.step, "seeds": len(found.seeds)}
+    return encode({"step": found.steps.astype(np.int32), "course": course, "depth": depth}, meta)
 
 
-def sentences(runs: Sequence[Run]) -> list[str]:
-    """What was compared and which runs are seeds of one experiment."""
-    groups = grouping.by_configuration(runs)
-    repeated = [group for group in groups if len(group) > 1]
-    said = [f"{len(runs)} runs of {len(groups)} {'experiment' if len(groups) == 1 else 'experiments'}."]
-    if not repeated:
-        said.append(
-            "No two of them differ in their seed alone, so nothing here can be said about chance: every difference "
-            "below may be luck."
-        )
-    elif max(len(group) for group in repeated) < 3:
-        said.append("At least three seeds of one experiment are needed before anything about depth can be decided.")
-    if len(groups) > 1:
-        differing = _differing(runs)
-        said.append(f"Configurations differ in {', '.join(differing)}." if differing else "Steps or seeds coincide.")
-    return said
+def _group(found: Examined) -> dict[str, object]:
+    return {
+        "label": found.label,
+        "sampled": sampled(found),
+        "summary": summary(found),
+        "rows": claim_rows(found),
+        "caption": _CAPTION,
+        "details": detail_rows(found),
+        "depth": depth_rows(found),
+    }
 
 
-def render(runs: Sequence[Run]) -> str:
-    names = [schema.COMPONENT_NAMES[c] for c in schema.COMPONENTS]
-    labels = grouping.labels(runs)
+def render(c: Comparison) -> str:
+    names = [schema.COMPONENT_NAMES[name] for name in schema.COMPONENTS]
+    member = {id(run): index for index, group in enumerate(c.groups) for run in group.runs}
     payloads = [
-        encode(curves(run), {"layers": run.layers, "components": names, "label": label})
-        for run, label in zip(runs, labels, strict=True)
+        encode(
+            curves(run),
+            {"layers": run.layers, "components": names, "label": label, "group": member.get(id(run), -1)},
+        )
+        for run, label in zip(c.runs, grouping.labels(c.runs), strict=True)
     ]
+    decided = [contrast for contrast in c.contrasts if contrast.verdict != "undecided"]
+    open_questions = [contrast for contrast in c.contrasts if contrast.verdict == "undecided"]
     return (
         environment()
         .get_template("compare.html")
         .render(
-            title=f"{len(runs)} runs",
-            sentences=sentences(runs),
-            table=table(runs),
-            across=across(runs),
-            components=[(schema.COMPONENTS.index(c), schema.COMPONENT_NAMES[c]) for c in schema.SHOWN],
-            layers=max(run.layers for run in runs),
+            title="1 run" if len(c.runs) == 1 else f"{len(c.runs)} runs",
+            sentences=sentences(c),
+            table=table(c),
+            groups=[_group(found) for found in c.examined],
+            details_head=DETAILS,
+            depth_head=_DEPTH,
+            contrasts_head=CONTRASTS,
+            decided=contrast_rows(decided),
+            open_questions=contrast_rows(open_questions),
+            claims=list(CLAIMS.items()),
+            components=[(schema.COMPONENTS.index(name), schema.COMPONENT_NAMES[name]) for name in schema.SHOWN],
+            layers=max(run.layers for run in c.runs),
             plotly=Markup(compressed_plotly()),
             payloads=payloads,
+            group_payloads=[group_payload(found) for found in c.examined],
         )
     )

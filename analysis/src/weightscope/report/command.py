@@ -30,8 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def usable(path: str) -> Run:
-    run = open_run(path)
+def usable(path: str, *, histograms: bool = True) -> Run:
+    run = open_run(path, histograms=histograms)
     if not run.snapshots.sizes["snapshot_step"]:
         raise UnusableFileError(f"{path}: holds no snapshot yet (the run has just begun, or recorded nothing)")
     return run

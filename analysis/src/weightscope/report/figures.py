@@ -18,7 +18,7 @@ from weightscope.quantiles import NORMAL_TAIL
 from weightscope.report import sampling
 from weightscope.run import Run
 
-_STYLE: Any = {
+STYLE: Any = {
     "font.family": "sans-serif", "font.size": 9, "axes.titlesize": 9.5, "axes.titlelocation": "left",
     "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8a8d92", "axes.linewidth": 0.7,
     "axes.grid": True, "grid.color": "#e8e5dd", "grid.linewidth": 0.6, "axes.axisbelow": True,
@@ -195,7 +195,7 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 def write_figures(run: Run, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         for name, make in FIGURES.items():
             path = folder / f"{name}.png"
             make(run).savefig(path)

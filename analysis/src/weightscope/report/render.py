@@ -14,12 +14,12 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from weightscope import grouping
-from weightscope.findings import examine_seeds
 from weightscope.report.context import context
-from weightscope.report.tables import claim_rows
 from weightscope.run import Run
+from weightscope.seeds.group import examine_group
+from weightscope.seeds.table import claim_rows
 
-_ACROSS = "{n} runs that differ only in their seed: {names}. ± is half a 95 % interval over the runs."
+_ACROSS = "{n} runs that differ only in their seed: {names}. Below each effect its 95 % interval over the seeds."
 
 
 @cache
@@ -47,9 +47,10 @@ def across(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """The claims over each group of runs that differ only in their seed; nothing for runs that stand alone."""
     shown = []
     for group in grouping.by_configuration(runs):
-        if len(group) > 1:
-            caption = _ACROSS.format(n=len(group), names=", ".join(grouping.labels(group)))
-            shown.append({"caption": caption, "rows": claim_rows(examine_seeds(group))})
+        if len(group.runs) > 1:
+            found = examine_group(group)
+            caption = _ACROSS.format(n=len(group.runs), names=", ".join(grouping.labels(group.runs)))
+            shown.append({"caption": caption, "rows": claim_rows(found)})
     return shown
 
 

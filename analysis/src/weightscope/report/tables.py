@@ -49,6 +49,7 @@ def claim_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
                 "word": f.verdict.split()[0],
                 "kind": f.verdict.split()[0],
                 "effect": _effect(f),
+                "range": "",  # one run has none
             }
             for f in found
         ]

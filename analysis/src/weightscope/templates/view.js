@@ -2,7 +2,7 @@
 "use strict";
 (function (ws) {
   const CONFIG = { displaylogo: false, responsive: true, displayModeBar: false, doubleClick: "reset" };
-  const numeric = new Set(["component", "layer", "row"]);
+  const numeric = new Set(["component", "claim", "layer", "row"]);
   const pause = () => new Promise((resume) => setTimeout(resume));
 
   /** `root` holds a form .controls and places [data-figure]; `state` starts the controls; say(view) updates words. */

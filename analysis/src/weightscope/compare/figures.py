@@ -1,0 +1,122 @@
+"""Figures of a comparison as PNG: a panel per component, a colour and a marker per group, bands over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from weightscope.compare.result import Comparison
+from weightscope.report.figures import STYLE
+from weightscope.schema import COMPONENT_NAMES
+from weightscope.seeds.group import Examined
+from weightscope.seeds.trajectories import PARTS
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#1d1e20", "#e69f00")
+_MARKERS = "osD^vP*X"
+_LABELS = {
+    "wider": "std(t) / std(start)",
+    "tails": "change of excess kurtosis",
+    "early": "Kendall's τ of layer and growth",
+    "early_inner": "the same without layer 0",
+    "first": "growth of layer 0 / mean of the others",
+}
+
+
+def _panels(c: Comparison, size: tuple[float, float] = (10, 5.6)) -> tuple[Figure, dict[str, Axes]]:
+    figure = Figure(figsize=size)
+    axes = figure.subplots(2, 3, sharex=True)
+    panels: dict[str, Axes] = dict(zip(PARTS, axes.flat, strict=True))
+    for component, ax in panels.items():
+        ax.set_title(COMPONENT_NAMES[component])
+    return figure, panels
+
+
+def _style(index: int) -> dict[str, Any]:
+    return {"color": _COLOURS[index % 8], "ls": ("-", "--", ":", "-.")[index // 8 % 4], "lw": 1.4}
+
+
+def _legend(figure: Figure, c: Comparison, panels: dict[str, Axes]) -> None:
+    """Outside the panels: groups may be many."""
+    handles, names = panels[PARTS[0]].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(4, max(1, len(c.examined))), fontsize=8)
+
+
+def _band(ax: Axes, x: np.ndarray, values: np.ndarray, index: int, label: str) -> None:
+    mean, low, high = values
+    known = np.isfinite(low) & np.isfinite(high)
+    ax.fill_between(
+        x, np.where(known, low, np.nan), np.where(known, high, np.nan), color=_COLOURS[index % 8], alpha=0.16, lw=0
+    )
+    ax.plot(x, mean, label=label, **_style(index))
+
+
+def _over_time(claim: str) -> Callable[[Comparison], Figure]:
+    def draw(c: Comparison) -> Figure:
+        figure, panels = _panels(c)
+        for index, found in enumerate(c.examined):
+            for component in (p for p in PARTS if p in found.values):
+                d = found.of(claim, component)
+                values = np.stack(d.course[:3])
+                values = np.exp(values) if claim in ("wider", "first") else values
+                label = f"{found.label} ({len(found.seeds)} seeds)"
+                _band(panels[component], d.steps, values, index, label)
+        for component, ax in panels.items():
+            ax.axhline(1.0 if claim in ("wider", "first") else 0.0, color="#5f6268", lw=0.8, ls=":")
+            if component in PARTS[3:]:
+                ax.set_xlabel("step")
+            if claim.startswith("early"):
+                ax.set_ylim(-1.05, 1.05)
+        figure.supylabel(_LABELS[claim], fontsize=9)
+        figure.suptitle(f"{_LABELS[claim]}: mean over seeds and 95 % interval", x=0.01, ha="left", fontsize=10.5)
+        _legend(figure, c, panels)
+        return figure
+
+    return draw
+
+
+def _by_layer(values_of: Callable[[Examined], dict[str, np.ndarray]], name: str) -> Callable[[Comparison], Figure]:
+    def draw(c: Comparison) -> Figure:
+        figure, panels = _panels(c)
+        for index, found in enumerate(c.examined):
+            for component in (p for p in PARTS if p in found.values):
+                mean, low, high = values_of(found)[component]
+                error = np.nan_to_num(np.stack([mean - low, high - mean]), posinf=0.0)
+                shift = 0.12 * (index - (len(c.examined) - 1) / 2) / max(1, len(c.examined) / 4)
+                panels[component].errorbar(
+                    np.arange(found.layers) + shift, mean, error, marker=_MARKERS[index % 8], ms=4, capsize=2,
+                    label=f"{found.label}, step {found.step}", **_style(index),
+                )  # fmt: skip
+        for component in PARTS[3:]:
+            panels[component].set_xlabel("layer (0 is next to the embedding)")
+            panels[component].xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.supylabel(name, fontsize=9)
+        figure.suptitle(f"{name}: mean over seeds and 95 % interval", x=0.01, ha="left", fontsize=10.5)
+        _legend(figure, c, panels)
+        return figure
+
+    return draw
+
+
+FIGURES: dict[str, Callable[[Comparison], Figure]] = {
+    **{f"{claim}_over_time": _over_time(claim) for claim in _LABELS},
+    "growth_by_depth": _by_layer(lambda found: found.profiles, "std(t) / std(start)"),
+    "displacement_by_depth": _by_layer(lambda found: found.walks, "|W − W₀| / |W₀|"),
+}
+
+
+def write_figures(c: Comparison, folder: Path) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    with mpl.rc_context(STYLE):
+        for name, make in FIGURES.items():
+            path = folder / f"{name}.png"
+            make(c).savefig(path)
+            written.append(path)
+    return written
