@@ -99,6 +99,9 @@ def test_the_page_shows_verdicts_numbers_and_figures_of_groups(files: list[Path]
         said = page.run("document.querySelector('main').innerText")
         for words in ("|W−W₀|/|W₀|", "walk alone", "gpt2 − xavier", "slope", "Theil–Sen", "mixture"):
             assert words in said, words
+        overview = page.run("document.querySelector('table.overview').innerText")
+        assert "holds for 6 of 6" in overview
+        assert "undecided" in overview
         # A band and a line for each group; bars by depth; a click on a claim draws another effect.
         for figure, lines in (("effect", 4), ("depth", 2), ("walk", 2)):
             drawn = page.run(f"document.querySelectorAll('[data-figure={figure}] .scatterlayer .trace').length")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from weightscope.compare.result import Comparison, sentences
 from weightscope.seeds.decide import ALPHA, CLAIMS
 from weightscope.seeds.group import Examined
-from weightscope.seeds.table import CONTRASTS, DETAILS, claim_rows, contrast_rows, detail_rows
+from weightscope.seeds.table import CONTRASTS, DETAILS, OVERVIEW, claim_rows, contrast_rows, detail_rows, overview_rows
 from weightscope.seeds.words import sampled, summary
 
 
@@ -48,6 +48,8 @@ def markdown(c: Comparison) -> str:
         f"A verdict needs a corrected p below {ALPHA}. In brackets the 95 % interval over seeds; * marks a change of "
         "sign beyond chance. The fused matrix takes the verdict that Q, K and V share."
     )
+    if len(c.examined) > 1:
+        lines += ["", *_table(OVERVIEW, overview_rows(c.examined))]
     for found in c.examined:
         lines += ["", f"## {found.label}", "", sampled(found), "", *_verdicts(found), ""]
         lines += [f"- {text}" for text in summary(found)]

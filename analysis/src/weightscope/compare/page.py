@@ -12,7 +12,16 @@ from weightscope.report.payload import curves, encode
 from weightscope.report.render import compressed_plotly, environment
 from weightscope.seeds.decide import ALPHA, CLAIMS
 from weightscope.seeds.group import Examined
-from weightscope.seeds.table import CONTRASTS, DETAILS, claim_rows, contrast_rows, depth_rows, detail_rows
+from weightscope.seeds.table import (
+    CONTRASTS,
+    DETAILS,
+    OVERVIEW,
+    claim_rows,
+    contrast_rows,
+    depth_rows,
+    detail_rows,
+    overview_rows,
+)
 from weightscope.seeds.words import sampled, summary
 
 _CAPTION = (
@@ -76,6 +85,8 @@ def render(c: Comparison) -> str:
             sentences=sentences(c),
             table=table(c),
             groups=[_group(found) for found in c.examined],
+            overview_head=OVERVIEW,
+            overview=overview_rows(c.examined),
             details_head=DETAILS,
             depth_head=_DEPTH,
             contrasts_head=CONTRASTS,

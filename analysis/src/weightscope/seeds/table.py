@@ -12,8 +12,9 @@ from weightscope.schema import COMPONENT_NAMES
 from weightscope.seeds.between import Contrast
 from weightscope.seeds.decide import CLAIMS
 from weightscope.seeds.group import Decision, Examined
-from weightscope.seeds.trajectories import EXAMINED
+from weightscope.seeds.trajectories import EXAMINED, PARTS
 from weightscope.seeds.words import (
+    UNIT,
     effect_text,
     flips_text,
     range_text,
@@ -49,6 +50,28 @@ def claim_rows(group: Examined) -> list[dict[str, Any]]:
             for d in found
         ]
         rows.append({"title": title, "cells": cells, "texts": [sentence(d) for d in found]})
+    return rows
+
+
+OVERVIEW = ("Group", "Seeds", "Step", *CLAIMS.values())
+
+
+def overview_rows(groups: Sequence[Examined]) -> list[list[str]]:
+    """One row per group: for each claim how many of the six components hold or are reversed, and the range of
+    effects."""
+    rows = []
+    for group in groups:
+        row = [group.label, str(len(group.seeds)), f"{group.step:,}"]
+        for claim in CLAIMS:
+            found = [d for d in group.decisions if d.claim == claim and d.component in PARTS]
+            counts = [(sum(d.verdict == word for d in found), word) for word in ("holds", "reversed")]
+            said = ", ".join(f"{word} for {n} of {len(found)}" for n, word in counts if n) or "undecided"
+            known = sorted((d for d in found if d.effect.mean == d.effect.mean), key=lambda d: d.effect.mean)
+            if known:
+                low, high = (effect_text(claim, d.effect) for d in (known[0], known[-1]))
+                said += f" ({low} to {high.removeprefix(UNIT[claim])})"
+            row.append(said)
+        rows.append(row)
     return rows
 
 
