@@ -1,5 +1,6 @@
 """Jobs of the tests' cluster: submitted with the project's own scripts, watched from outside."""
 
+import contextlib
 import json
 import os
 import re
@@ -47,6 +48,16 @@ def job_environment() -> dict[str, str]:
     }
 
 
+def has_usr1(pid: int) -> bool:
+    """Whether USR1 waits for a suspended process to go on."""
+    if not alive(pid):
+        return True
+    with contextlib.suppress(OSError):
+        pending = re.findall(r"(?:SigPnd|ShdPnd):\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+        return any(int(mask, 16) & 1 << (signal.SIGUSR1 - 1) for mask in pending)
+    return True  # gone
+
+
 @dataclass
 class Job:
     """A job and, if it trains, its run directory."""
@@ -79,32 +90,37 @@ class Job:
     def trains(self, steps: int = 25, seconds: float = 60) -> None:
         """Waits until it has begun, and has a checkpoint."""
         goal = self.steps() + steps
-        until(lambda: self._alive_with(goal), seconds, f"training of job {self.number}", self._story)
+        until(lambda: self._alive_with(goal), seconds, f"training of job {self.number}", self.story)
 
     def _alive_with(self, goal: int) -> bool:
-        assert self.state in ("PENDING", "CONFIGURING", "RUNNING"), self._story()
+        assert self.state in ("PENDING", "CONFIGURING", "RUNNING"), self.story()
         return self.steps() >= goal and (self.run / "checkpoints/LATEST").exists()
 
     def again(self, restarts: int = 1) -> None:
-        """Waits until it was requeued, and starts it without the pause that Slurm makes."""
-        until(lambda: self.restarts >= restarts, 30, f"requeue of job {self.number}", self._story)
-        until(lambda: self.state == "PENDING", 30, f"end of the attempt before, job {self.number}", self._story)
+        """Waits until it was requeued, and starts it without the pause that Slurm makes, if it has not begun yet."""
+        until(lambda: self.restarts >= restarts, 60, f"requeue of job {self.number}", self.story)
+        until(lambda: self.state != "COMPLETING", 30, f"end of the attempt before, job {self.number}", self.story)
         # Not in the second of the requeue: nodes refuse what was signed before they were told to forget the job.
         self.cluster.run("scontrol", "update", f"jobid={self.number}", "StartTime=now+2", check=False)
 
     def ends(self, state: str, seconds: float = 60) -> None:
         over = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY")
-        until(lambda: self.state in over, seconds, f"end of job {self.number}", self._story)
-        assert self.state == state, self._story()
+        until(lambda: self.state in over, seconds, f"end of job {self.number}", self.story)
+        assert self.state == state, self.story()
 
     def nodes(self, restarts: int = 0) -> list[str]:
         """Of one attempt, as it wrote them down."""
         return (self.run / f"attempts/{self.number}-r{restarts}/nodes.txt").read_text().split()
 
-    def told(self) -> None:
+    def told(self, pids: list[int]) -> None:
         """By USR1 to the script, as --signal=B:USR1@300 does it."""
         self.cluster.run("scancel", "--batch", "--signal=USR1", self.number)
-        until(lambda: "USR1 from Slurm" in self.said(), 20, "the script's answer to USR1", self._story)
+        self.has_heard(pids)
+
+    def has_heard(self, pids: list[int], seconds: float = 30) -> None:
+        """Waits until the script has passed USR1 on and it lies before every rank that is held, or the rank is gone."""
+        until(lambda: "passed on to the ranks" in self.said(), seconds, "the script's answer", self.story)
+        until(lambda: all(map(has_usr1, pids)), 30, "USR1 at every rank", self.story)
 
     def ranks(self) -> dict[int, int]:
         """Rank → process id, as this machine numbers it."""
@@ -122,14 +138,14 @@ class Job:
         return {rank: pid for rank, pid in found.items() if alive(pid)}
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[list[int]]:
         """Its ranks suspended, so that it does not finish before what the test does has arrived."""
         pids = list(self.ranks().values())
-        assert pids, self._story()
+        assert pids, self.story()
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
-            yield
+            yield pids
         finally:
             for pid in filter(alive, pids):
                 os.kill(pid, signal.SIGCONT)
@@ -149,7 +165,7 @@ class Job:
             rows = zip(*(file[f"segments/{n}"][()] for n in ("job_id", "restart_count", "world_size")), strict=True)
             return [(job.decode(), int(restarts), int(ranks)) for job, restarts, ranks in rows]
 
-    def _story(self) -> str:
+    def story(self) -> str:
         logs = "\n".join(f"--- {p}\n{p.read_text(errors='replace')[-2000:]}" for p in self._rank_logs())
         return f"{self.facts}\n--- {self.log}\n{self.said()}\n{logs}"
 

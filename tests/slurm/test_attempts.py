@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import pytest
 from cluster import Cluster, until
 from jobs import STEPS, Desk, Job, finished_undisturbed
@@ -28,19 +29,20 @@ def limited(cluster: Cluster, material: Path, tmp_path_factory: pytest.TempPathF
 def test_a_told_job_saves_and_goes_on(desk: Desk, whole: Path, launcher: str) -> None:
     job = desk.train(WEIGHTSCOPE_LAUNCHER=launcher)
     job.trains()
-    with job.held():
-        job.told()
+    with job.held() as pids:
+        job.told(pids)
     job.again()
-    assert desk.inspect()["status"] == "stopped"
-    assert 25 <= desk.inspect()["last_step"] + 1 < STEPS
     finished_undisturbed(job, whole, ["stopped", "finished"])
+    with h5py.File(job.run / "experiment.h5") as file:
+        assert file["segments/status"].asstr()[0] == "stopped"
+        assert 25 <= file["segments/end_step"][0] < STEPS
 
 
 def test_a_preempted_job_makes_room_and_goes_on(desk: Desk, whole: Path) -> None:
     job = desk.train("--partition=low", "--nodelist=n3,n4", "--exclusive")
     job.trains()
     asked = ("--parsable", "--partition=high", "--nodelist=n3", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
-    with job.held():
+    with job.held():  # Slurm itself tells the ranks, and lets them go on
         urgent = desk.cluster.run("sbatch", *asked).strip()
         until(lambda: job.facts.get("PreemptTime", "None") != "None", 30, "preemption")
     job.again()
@@ -61,10 +63,11 @@ def test_a_cancelled_job_stays_cancelled(desk: Desk, script_told: bool) -> None:
 
 
 def test_before_its_time_is_over_a_job_saves_and_goes_on(limited: Job, cluster: Cluster, whole: Path) -> None:
-    until(lambda: "USR1 from Slurm" in limited.said(), 60, "Slurm's warning")
-    for pid in limited.ranks().values():
+    pids = list(limited.ranks().values())
+    limited.has_heard(pids, 60)
+    for pid in pids:
         os.kill(pid, signal.SIGCONT)
-    until(lambda: limited.restarts == 1, 30, "requeue")
+    until(lambda: limited.restarts == 1, 60, "requeue", limited.story)
     cluster.run("scontrol", "update", f"jobid={limited.number}", "TimeLimit=60")
     limited.again()
     finished_undisturbed(limited, whole, ["stopped", "finished"])

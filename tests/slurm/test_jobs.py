@@ -118,8 +118,8 @@ def test_a_sweep_is_an_array_and_ends_with_its_comparison(desk: Desk, cluster: C
     told, other = sorted(jobs, key=lambda job: job.facts["JobId"] != array)
     assert told.facts["JobId"] == array
     told.trains()
-    with told.held():
-        told.told()
+    with told.held() as pids:
+        told.told(pids)
     told.again()
     page = Job(cluster, report, desk.folder / f"slurm-weightscope-report-{report}.log", desk.folder)
     assert page.state == "PENDING"
