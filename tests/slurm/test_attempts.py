@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import pytest
 from cluster import Cluster, until
-from jobs import STEPS, Desk, Job, finished_undisturbed
+from jobs import STEPS, WAITS, Desk, Job, finished_undisturbed
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,7 +18,7 @@ def limited(cluster: Cluster, material: Path, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("limited")
     for name in ("tiny.yaml", "data"):
         (folder / name).symlink_to(material / name)
-    job = Desk(cluster, folder).train(nodes=1, tasks=2)
+    job = Desk(cluster, folder).train(nodes=1, tasks=2, **WAITS)
     job.trains()
     with job.held():
         cluster.run("scontrol", "update", f"jobid={job.number}", "EndTime=now+310")
@@ -27,7 +27,7 @@ def limited(cluster: Cluster, material: Path, tmp_path_factory: pytest.TempPathF
 
 @pytest.mark.parametrize("launcher", ["srun", "mpirun"])
 def test_a_told_job_saves_and_goes_on(desk: Desk, whole: Path, launcher: str) -> None:
-    job = desk.train(WEIGHTSCOPE_LAUNCHER=launcher)
+    job = desk.train(WEIGHTSCOPE_LAUNCHER=launcher, **WAITS)
     job.trains()
     with job.held() as pids:
         job.told(pids)
@@ -39,7 +39,7 @@ def test_a_told_job_saves_and_goes_on(desk: Desk, whole: Path, launcher: str) ->
 
 
 def test_a_preempted_job_makes_room_and_goes_on(desk: Desk, whole: Path) -> None:
-    job = desk.train("--partition=low", "--nodelist=n3,n4", "--exclusive")
+    job = desk.train("--partition=low", "--nodelist=n3,n4", "--exclusive", **WAITS)
     job.trains()
     asked = ("--parsable", "--partition=high", "--nodelist=n3", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
     with job.held():  # Slurm itself tells the ranks, and lets them go on
