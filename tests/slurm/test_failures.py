@@ -27,7 +27,7 @@ def test_a_job_goes_on_where_there_is_power(desk: Desk, apart: Cluster, whole: P
     finally:
         apart.power_on(victim)
     assert victim not in job.nodes(1)
-    # The script of an srun job dies with its node. Nodes may refuse a job right after its requeue: one attempt more.
+    # Slurm requeues an srun job itself, without a verdict. Nodes may refuse what was just requeued: one attempt more.
     failed = len(job.verdicts()) - 1
     assert failed in {"srun": (0, 1), "mpirun": (1, 2)}[launcher]
     assert job.verdicts() == ["failed"] * failed + ["finished"]
