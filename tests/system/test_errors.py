@@ -95,7 +95,6 @@ def test_a_second_job_on_a_directory_ends_with_6_and_the_first_does_not_notice(p
     assert experiment_differences(whole / "experiment.h5", run / "experiment.h5") == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_output_that_cannot_be_written_is_5(program: Program, tiny: Path) -> None:
     (program.folder / "file").write_text("")
     result = program.train(tiny, "file/run", ranks=2, check=False)
