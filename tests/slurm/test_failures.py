@@ -27,8 +27,8 @@ def test_a_job_goes_on_where_there_is_power(desk: Desk, apart: Cluster, whole: P
     finally:
         apart.power_on(victim)
     assert victim not in job.nodes(1)
-    # Slurm requeues an srun job itself, without a verdict. Under mpirun the first attempt on the other nodes was once seen
-    # to lose its daemon on a node that had power (205); why is not known. It may, once, and must be followed by another.
+    # Slurm requeues an srun job itself, without a verdict. Under mpirun the first attempt on the other nodes was once
+    # seen to lose its daemon on a node that had power (205), why is not known: another one must follow and finish.
     attempts = job.attempts()
     failed = [row["code"] for row in attempts[:-1]]
     assert failed in {"srun": [[]], "mpirun": [["205"], ["205", "205"]]}[launcher]
