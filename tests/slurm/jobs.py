@@ -17,7 +17,8 @@ from compare import same_bits, state
 from program import BINARY, ROOT, alive, environment
 
 STEPS = 160
-# Rank 0 suspends itself at this step, once: however fast the machine is, a job is still training when a test holds it.
+# Rank 0 suspends itself at this step: however fast the machine is, a job is still training when a test holds it. A job
+# must not be told before (held() waits for it): its next attempt would come to this step and wait for ever.
 WAITS = {"WEIGHTSCOPE_FAULT": "forward:0:40:stop"}
 # Sums in a fixed order: the same bits on any number of ranks, nodes and attempts.
 SETTINGS = {
@@ -58,6 +59,12 @@ def has_usr1(pid: int) -> bool:
         pending = re.findall(r"(?:SigPnd|ShdPnd):\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
         return any(int(mask, 16) & 1 << (signal.SIGUSR1 - 1) for mask in pending)
     return True  # gone
+
+
+def is_suspended(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    return False
 
 
 @dataclass
@@ -145,8 +152,10 @@ class Job:
     @contextmanager
     def held(self) -> Iterator[list[int]]:
         """Its ranks suspended, so that it does not finish before what the test does has arrived. Started with WAITS."""
-        pids = list(self.ranks().values())
-        assert pids, self.story()
+        ranks = self.ranks()
+        assert 0 in ranks, self.story()
+        until(lambda: is_suspended(ranks[0]), 60, "the step at which rank 0 waits", self.story)
+        pids = list(ranks.values())
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
