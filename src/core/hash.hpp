@@ -8,8 +8,8 @@
 namespace weightscope {
 
 /// One output of the splitmix64 generator for the state `x` (Steele, Lea and Flood 2014); a good 64-bit
-/// mixer.
-constexpr std::uint64_t splitmix64(std::uint64_t x) {
+/// mixer. Inlined whatever the compiler's options: see monitor/cpu/block_kernel.inl.
+[[gnu::always_inline]] constexpr std::uint64_t splitmix64(std::uint64_t x) {
   x += 0x9e3779b97f4a7c15ULL;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;

@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "core/hash.hpp"
 #include "monitor/blocks.hpp"
+#include "monitor/cpu/block_kernel.hpp"
 #include "monitor/cuda/measure_cuda.hpp"
 #include "monitor/digest_term.hpp"
 
@@ -17,6 +18,7 @@ namespace {
 std::uint32_t bits(float x) { return std::bit_cast<std::uint32_t>(x); }
 
 std::vector<std::uint64_t> digests_on_host(std::span<const WeightSlice> slices, int threads) {
+  const auto kernel = usable_block_kernels().back();
   const Pass pass(slices);
   std::vector<std::uint64_t> part(pass.chunks.size()), sums(slices.size());
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
@@ -24,9 +26,8 @@ std::vector<std::uint64_t> digests_on_host(std::span<const WeightSlice> slices, 
     const auto& chunk = pass.chunks[c];
     const auto* x = static_cast<const float*>(slices[chunk.slice].weights.data);
     const auto end = chunk.offset + chunk.count, pairs = end / 2;
-    std::uint64_t sum = 0;
-    for (std::size_t i = chunk.offset / 2; i < pairs; ++i)
-      sum += digest_term(i, bits(x[2 * i]), bits(x[2 * i + 1]));
+    const auto first = chunk.offset / 2;
+    auto sum = kernel.digest(x + chunk.offset, first, pairs - first);
     if (end % 2 != 0) sum += digest_term(pairs, bits(x[end - 1]), 0);
     part[c] = sum;
   }

@@ -6,6 +6,8 @@
 #include <numeric>
 
 #include "core/error.hpp"
+#include "monitor/cpu/block_kernel.hpp"
+#include "monitor/digest_term.hpp"
 #include "monitor/weights.hpp"
 
 namespace weightscope {
@@ -13,12 +15,36 @@ namespace {
 
 void flip(float& x, int bit) { x = std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) ^ (1u << bit)); }
 
+/// Σ digest_term of the pairs of w, the first of them numbered `first`.
+std::uint64_t terms(const std::vector<float>& w, std::uint64_t first) {
+  std::uint64_t sum = 0;
+  const auto bits = [&](std::size_t i) { return i < w.size() ? std::bit_cast<std::uint32_t>(w[i]) : 0; };
+  for (std::size_t i = 0; i < w.size(); i += 2) sum += digest_term(first + i / 2, bits(i), bits(i + 1));
+  return sum;
+}
+
 }  // namespace
 
 TEST(Digests, AreTheSameForAnyNumberOfThreads) {
   MadeUpModel model;
   const auto one = digests(model.slices(), 1);
   for (const int threads : {2, 3, 4, 7}) EXPECT_EQ(digests(model.slices(), threads), one);
+}
+
+TEST(Digests, AreTheSumOfTheirTermsWithEveryInstructionSetOfThisMachine) {
+  for (const std::size_t pairs : {0u, 1u, 7u, 8u, 33u, 32768u}) {
+    const auto w = normal_weights(2 * pairs, "isa");
+    const std::uint64_t first = std::uint64_t{1} << 33;
+    for (const auto& kernel : usable_block_kernels())
+      EXPECT_EQ(kernel.digest(w.data(), first, pairs), terms(w, first)) << kernel.isa << " " << pairs;
+  }
+}
+
+TEST(Digests, NumberTheElementsOfATensorOfManyChunksFromItsStart) {
+  for (const std::size_t n : {1UL, 2UL, kChunk, kChunk + 1, 3 * kChunk + 2 * kBlock + 7}) {
+    auto w = normal_weights(n, "large");
+    EXPECT_EQ(digests(std::vector{slice_of(w)}), std::vector{terms(w, 0)}) << n;
+  }
 }
 
 TEST(Digests, ChangeWithAnyFlippedBitOfAnyElement) {

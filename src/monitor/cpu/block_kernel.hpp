@@ -17,6 +17,8 @@ struct BlockKernel {
   const char* isa;
   void (*run)(const float* x, const float* initial, std::uint32_t count, std::uint32_t* counters,
               BlockStats* out);
+  /// Sum of digest_term over pairs of elements: those of x, numbered from first_pair.
+  std::uint64_t (*digest)(const float* x, std::uint64_t first_pair, std::size_t pairs);
 };
 
 BlockKernel block_kernel_generic();  ///< x86-64 baseline

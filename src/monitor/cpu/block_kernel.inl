@@ -1,9 +1,10 @@
 // The block kernel for one instruction set: WEIGHTSCOPE_ISA names it, WEIGHTSCOPE_VECTOR_BYTES is the width
-// of its registers. No inline function or template of another header may be called here: the linker could
-// keep this copy of it for callers on machines without the instructions.
+// of its registers. No inline function or template of another header may be called here unless it is always
+// inlined: the linker could keep this copy of it for callers on machines without the instructions.
 #include <utility>
 
 #include "monitor/cpu/block_kernel.hpp"
+#include "monitor/digest_term.hpp"
 
 namespace weightscope::WEIGHTSCOPE_ISA {
 namespace {
@@ -203,6 +204,16 @@ void run(const float* x, const float* initial, std::uint32_t n, std::uint32_t* c
     finish(x, initial, *out);
   else
     run_without_nonfinite(x, initial, n, *out);
+}
+
+std::uint64_t digest(const float* x, std::uint64_t first_pair, std::size_t pairs) {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < pairs; ++i) {
+    std::uint32_t bits[2];
+    __builtin_memcpy(bits, x + 2 * i, 8);
+    sum += digest_term(first_pair + i, bits[0], bits[1]);
+  }
+  return sum;
 }
 
 }  // namespace

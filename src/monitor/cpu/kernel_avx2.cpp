@@ -3,5 +3,5 @@
 #include "monitor/cpu/block_kernel.inl"
 
 namespace weightscope {
-BlockKernel block_kernel_avx2() { return {"avx2", avx2::run}; }
+BlockKernel block_kernel_avx2() { return {"avx2", avx2::run, avx2::digest}; }
 }  // namespace weightscope

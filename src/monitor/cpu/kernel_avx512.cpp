@@ -3,5 +3,5 @@
 #include "monitor/cpu/block_kernel.inl"
 
 namespace weightscope {
-BlockKernel block_kernel_avx512() { return {"avx512", avx512::run}; }
+BlockKernel block_kernel_avx512() { return {"avx512", avx512::run, avx512::digest}; }
 }  // namespace weightscope

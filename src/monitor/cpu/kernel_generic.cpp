@@ -3,5 +3,5 @@
 #include "monitor/cpu/block_kernel.inl"
 
 namespace weightscope {
-BlockKernel block_kernel_generic() { return {"generic", generic::run}; }
+BlockKernel block_kernel_generic() { return {"generic", generic::run, generic::digest}; }
 }  // namespace weightscope
