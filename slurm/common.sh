@@ -76,7 +76,20 @@ start() {
 wait_for_step() {
   while :; do
     status=0; wait "$step" || status=$?
-    kill -0 "$step" 2>/dev/null || return 0
+    kill -0 "$step" 2>/dev/null || break
+  done
+  end_leftovers
+}
+
+# When mpirun loses a node it leaves the srun behind that started its daemons. Seconds later that one would cancel "its" step
+# 0 of this job, which by then is the next attempt's. Where Slurm tracks processes by cgroup it ends with the job anyway.
+end_leftovers() {
+  local stat line fields own=''
+  for stat in /proc/$$/stat /proc/[0-9]*/stat; do
+    { read -r line <"$stat"; } 2>/dev/null || continue
+    read -ra fields <<<"${line##*) }"  # state, parent, group, session, ...
+    own=${own:-${fields[3]}}
+    if [[ $line == *"(srun) "* && ${fields[3]} = "$own" ]]; then kill -KILL "${line%% *}" 2>/dev/null || true; fi
   done
 }
 

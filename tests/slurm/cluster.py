@@ -128,7 +128,7 @@ class Cluster:
     def logs(self) -> str:
         """The last lines of every daemon, for a test that failed."""
         return "\n".join(
-            f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-20:])
+            f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-80:])
             for path in sorted([*(self.home / "log").glob("*"), *self.home.glob("munge.log")])
         )
 
@@ -156,11 +156,13 @@ class Cluster:
             self._spawn(name, ["slurmd", "-D", "-N", name])
             return
         number = self.names.index(name) + 1
+        # The card's address stays when the power fails: neighbours would send to a former one for ten seconds.
         ours = f"""
             rm -rf {self.home}/tmp.{name}/*; hostname {name}
             mount --bind {self.home}/hosts /etc/hosts; mount -t tmpfs none /dev/shm
             until ip link show eth0 >/dev/null 2>&1; do sleep 0.02; done
-            ip link set lo up; ip addr add 10.0.0.{number}/24 dev eth0; ip link set eth0 up
+            ip link set lo up; ip link set eth0 address 02:00:00:00:00:{number:02}
+            ip addr add 10.0.0.{number}/24 dev eth0; ip link set eth0 up
             exec slurmd -D -N {name}"""
         apart = ["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         self._spawn(name, [*apart, "sh", "-c", ours])

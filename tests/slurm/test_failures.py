@@ -29,7 +29,7 @@ def test_a_job_goes_on_where_there_is_power(desk: Desk, apart: Cluster, whole: P
     assert victim not in job.nodes(1)
     # Slurm requeues an srun job itself, without a verdict.
     failed = {"srun": [], "mpirun": ["205"]}[launcher]
-    assert [row["code"] for row in job.attempts()[:-1]] == failed, job.story()
+    assert [row["code"] for row in job.attempts()[:-1]] == failed, f"{job.story()}\n{apart.logs()}"
     assert job.verdicts() == ["failed"] * len(failed) + ["finished"]
     assert same_bits(state(whole, STEPS), state(job.run, STEPS)) == []
     assert job.segments() == [(job.number, 0, 2), (job.number, 1, 2)]
