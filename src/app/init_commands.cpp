@@ -5,6 +5,7 @@
 #include "app/commands.hpp"
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "model/gpt_neox.hpp"
 #include "model/init_report.hpp"
 #include "model/slices.hpp"
 #include "model/weights_io.hpp"
@@ -53,6 +54,13 @@ int run_audit(const Context& context, const AuditArguments& arguments) {
     config = load_config(context, {arguments.scheme, "", {}}, 0);
   else
     config = parse_config("init: {scheme: " + arguments.scheme + "}", "--scheme");
+  if (is_gpt_neox(arguments.model)) {
+    const auto found = measure_gpt_neox(arguments.model);
+    config.model = found.model;
+    auto report = report_initialization(found.tensors, plan_initialization(config, found.table));
+    report.notes.insert(report.notes.end(), found.notes.begin(), found.notes.end());
+    return print(report, arguments.format);
+  }
   config.model = model_of(arguments.model);
   const ParamStore store(config.model, types_of(Precision::fp32), {}, 1);
   load_model(arguments.model, store);

@@ -30,6 +30,8 @@ ncclDataType_t nccl_type(DType type) {
       return ncclFloat64;
     case DType::bf16:
       return ncclBfloat16;
+    case DType::f16:
+      return ncclFloat16;
     case DType::i64:
       return ncclInt64;
     case DType::u16:

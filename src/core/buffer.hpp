@@ -4,7 +4,7 @@
 
 namespace weightscope {
 
-enum class DType : std::uint8_t { f32, bf16, f64, i64, u16 };
+enum class DType : std::uint8_t { f32, bf16, f16, f64, i64, u16 };
 /// meta: shapes without memory, for planning.
 enum class Place : std::uint8_t { host, cuda, meta };
 
@@ -12,6 +12,7 @@ constexpr std::size_t size_of(DType type) {
   switch (type) {
     case DType::u16:
     case DType::bf16:
+    case DType::f16:
       return 2;
     case DType::f32:
       return 4;

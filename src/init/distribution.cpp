@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace weightscope {
 namespace {
@@ -58,6 +59,32 @@ double Distribution::expected_std(std::int64_t rows, std::int64_t columns) const
       return spread / std::sqrt(static_cast<double>(std::max(rows, columns)));
   }
   return 0;
+}
+
+double Distribution::kurtosis() const {
+  if (family == Family::uniform) return -1.2;
+  if (family != Family::truncated_normal) return 0;
+  // Moments of a normal cut at ±c: m2 = 1 − 2c·phi/Z, m4 = 3 − 2(c³ + 3c)·phi/Z with Z = 2·Phi(c) − 1.
+  const double ratio = 2 * normal_density(cut) / (2 * normal_cdf(cut) - 1), m2 = 1 - cut * ratio;
+  return (3 - (cut * cut * cut + 3 * cut) * ratio) / (m2 * m2) - 3;
+}
+
+double Distribution::cdf(double x) const {
+  switch (family) {
+    case Family::constant:
+      return x >= spread ? 1 : 0;
+    case Family::normal:
+      return normal_cdf(x / spread);
+    case Family::uniform:
+      return std::clamp((x / spread + 1) / 2, 0.0, 1.0);
+    case Family::truncated_normal: {
+      const double low = normal_cdf(-cut);
+      return std::clamp((normal_cdf(x / spread) - low) / (1 - 2 * low), 0.0, 1.0);
+    }
+    case Family::orthogonal:
+      break;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 void fill(std::span<float> values, std::int64_t rows, std::int64_t columns, const Distribution& from,

@@ -16,6 +16,10 @@ struct Distribution {
 
   /// Standard deviation of the elements of a [rows, columns] tensor, truncation included.
   double expected_std(std::int64_t rows, std::int64_t columns) const;
+  /// Excess kurtosis: 0 of the normal, −1.2 of the uniform. 0 for orthogonal, whose elements are nearly normal.
+  double kurtosis() const;
+  /// P(element <= x). NaN for orthogonal: its elements have a distribution that depends on the shape.
+  double cdf(double x) const;
 };
 
 /// Element i is a pure function of (stream, i), so the weights are the same bits for any number of threads

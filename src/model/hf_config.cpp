@@ -1,49 +1,51 @@
 #include "model/hf_config.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "config/config.hpp"
 #include "core/error.hpp"
 #include "core/mapped_file.hpp"
+#include "model/hf_json.hpp"
 
 namespace weightscope {
 
-ModelConfig model_from_hf_config(const std::filesystem::path& file) try {
-  const auto fail = [&](const std::string& why) { throw Error(Fault::input, file.string() + ": " + why); };
-  const auto json =
-      nlohmann::json::parse(read_json_text(file, Fault::input), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) fail("is not a JSON object");
+HfJson::HfJson(const std::filesystem::path& file) : file_(file) {
+  json_ = nlohmann::json::parse(read_json_text(file, Fault::input), nullptr, /*allow_exceptions=*/false);
+  if (!json_.is_object()) fail("is not a JSON object");
+}
+
+void HfJson::fail(const std::string& why) const { throw Error(Fault::input, file_.string() + ": " + why); }
+
+int HfJson::integer(const char* key) const {
+  if (!json_.contains(key) || !json_[key].is_number_integer())
+    fail(std::string(key) + " is missing or no integer");
+  const auto value = json_[key].get<std::int64_t>();
+  if (value < 1 || value > (1 << 24)) fail(std::string(key) + " is out of range");
+  return static_cast<int>(value);
+}
+
+ModelConfig model_from_hf_config(const std::filesystem::path& file) {
+  const HfJson json(file);
   if (json.value("model_type", std::string("gpt2")) != "gpt2")
-    fail("model_type is not gpt2; only the GPT-2 architecture can be read");
-  const auto integer = [&](const char* key) {
-    if (!json.contains(key) || !json[key].is_number_integer())
-      fail(std::string(key) + " is missing or no integer");
-    const auto value = json[key].get<std::int64_t>();
-    if (value < 1 || value > (1 << 24)) fail(std::string(key) + " is out of range");
-    return static_cast<int>(value);
-  };
+    json.fail("model_type is not gpt2; only the GPT-2 architecture can be read");
   ModelConfig m;
-  m.layers = integer("n_layer"), m.heads = integer("n_head"), m.width = integer("n_embd");
-  m.block = integer("n_positions"), m.vocab = integer("vocab_size");
-  if (m.width % m.heads != 0) fail("n_head does not divide n_embd");
-  if (json.contains("n_inner") && !json["n_inner"].is_null()) {
-    const int inner = integer("n_inner");
-    if (inner % m.width != 0) fail("n_inner is not a multiple of n_embd");
+  m.layers = json.integer("n_layer"), m.heads = json.integer("n_head"), m.width = json.integer("n_embd");
+  m.block = json.integer("n_positions"), m.vocab = json.integer("vocab_size");
+  if (m.width % m.heads != 0) json.fail("n_head does not divide n_embd");
+  if (json.has("n_inner")) {
+    const int inner = json.integer("n_inner");
+    if (inner % m.width != 0) json.fail("n_inner is not a multiple of n_embd");
     m.mlp_ratio = inner / m.width;
   }
   const auto activation = json.value("activation_function", std::string("gelu_new"));
   if (activation == "gelu")
     m.activation = Activation::gelu;
   else if (activation != "gelu_new" && activation != "gelu_pytorch_tanh")
-    fail("activation_function " + activation + " is not gelu or gelu_new");
+    json.fail("activation_function " + activation + " is not gelu or gelu_new");
   if (json.value("scale_attn_by_inverse_layer_idx", false))
-    fail("scale_attn_by_inverse_layer_idx is not supported");
-  if (json.value("layer_norm_epsilon", 1e-5) != 1e-5) fail("layer_norm_epsilon is not 1e-5");
+    json.fail("scale_attn_by_inverse_layer_idx is not supported");
+  if (json.value("layer_norm_epsilon", 1e-5) != 1e-5) json.fail("layer_norm_epsilon is not 1e-5");
   m.tied = json.value("tie_word_embeddings", true);
   check_limits(m, file.string());
   return m;
-} catch (const nlohmann::json::exception& e) {
-  throw Error(Fault::input, file.string() + ": " + e.what());
 }
 
 std::string hf_config_json(const ModelConfig& m) {

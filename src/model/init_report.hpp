@@ -1,9 +1,11 @@
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
 #include "comm/host_comm.hpp"
 #include "model/initialize.hpp"
+#include "monitor/summary.hpp"
 #include "store/experiment_file.hpp"
 
 namespace weightscope {
@@ -15,10 +17,20 @@ struct InitReport {
   bool pass = true;
 };
 
-/// 95 % interval of each measured standard deviation, s ± 1.96·s·sqrt((k + 2) / 4n) with the sample's excess
-/// kurtosis k. The verdict asks more before it says `fail`: the expected value outside at a family-wise level
-/// of 0.1 % over all tensors, a mean further from 0 than that, or a constant that is not exact. Measures on
-/// rank 0's weights; call on rank 0.
+/// A tensor as it was found. parameter: what it is in a GPT, borrowed; stored: type of the numbers in the file.
+struct AuditedTensor {
+  std::string name;
+  const Parameter* parameter;
+  Measurement measured;
+  DType stored;
+};
+
+/// `tensors` in the order of the table that was planned for. Standard deviation, mean and shape of each random
+/// tensor are tested (model/init_tests.hpp); the verdict is `fail` and the first of them that is not chance at
+/// a level of 10⁻⁶ for all tensors together, or `fail` for a constant that is not exact.
+InitReport report_initialization(std::span<const AuditedTensor> tensors, const std::vector<PlannedInit>& plan);
+
+/// Of the master weights; call on rank 0.
 InitReport report_initialization(const ParamStore& store, const std::vector<PlannedInit>& plan);
 
 std::string to_text(const InitReport& report);  ///< aligned table, notes, verdict

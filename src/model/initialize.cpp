@@ -45,7 +45,7 @@ std::vector<PlannedInit> plan_initialization(const RunConfig& config, const std:
   for (std::size_t i = 0; i < table.size(); ++i)
     plan.push_back({static_cast<int>(i), row.of(context_of(config, table[i], table[i].kind, config.init.std)),
                     std::string(row.name()), "", ""});
-  if (config.model.tied) {
+  if (config.model.tied && !table.empty() && table.front().name == "wte.weight") {
     auto& wte = plan.front();
     const auto& p = table.front();
     const double first = wte.distribution.expected_std(p.rows(), p.columns());

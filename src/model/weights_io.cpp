@@ -8,7 +8,6 @@
 #include "model/hf_config.hpp"
 
 namespace weightscope {
-namespace {
 
 at::Tensor tensor_of(const TensorRef& ref, const std::filesystem::path& file) {
   at::ScalarType type{};
@@ -22,11 +21,16 @@ at::Tensor tensor_of(const TensorRef& ref, const std::filesystem::path& file) {
     case DType::bf16:
       type = at::kBFloat16;
       break;
+    case DType::f16:
+      type = at::kHalf;
+      break;
     default:
       throw Error(Fault::input, file.string() + ": " + ref.name + " has a dtype that is no weight");
   }
   return at::from_blob(const_cast<void*>(ref.data), ref.shape, at::TensorOptions().dtype(type));
 }
+
+namespace {
 
 bool is_conv1d(const Parameter& p) { return p.layer >= 0 && p.shape.size() == 2; }
 

@@ -10,6 +10,9 @@
 
 namespace weightscope {
 
+/// A tensor of a file as it lies there, borrowed. Error{input} for a type that is no weight's.
+at::Tensor tensor_of(const TensorRef& ref, const std::filesystem::path& file);
+
 /// A flat buffer of the store's layout as named host tensors, ready to write. `copies` keeps device tensors
 /// alive.
 struct NamedTensors {

@@ -17,7 +17,7 @@ struct ElementType {
 inline constexpr std::array kElementTypes{
     ElementType{"F32", 4, DType::f32},       ElementType{"BF16", 2, DType::bf16},
     ElementType{"F64", 8, DType::f64},       ElementType{"I64", 8, DType::i64},
-    ElementType{"U16", 2, DType::u16},       ElementType{"F16", 2, std::nullopt},
+    ElementType{"U16", 2, DType::u16},       ElementType{"F16", 2, DType::f16},
     ElementType{"F8_E4M3", 1, std::nullopt}, ElementType{"F8_E5M2", 1, std::nullopt},
     ElementType{"BOOL", 1, std::nullopt},    ElementType{"U8", 1, std::nullopt},
     ElementType{"I8", 1, std::nullopt},      ElementType{"I16", 2, std::nullopt},

@@ -61,6 +61,11 @@ inline constexpr std::array kInitColumns{
     Column<InitRow>{"mean", "weight", "mean measured", &InitRow::mean},
     Column<InitRow>{"ci_low", "weight", "lower end of the confidence interval of std", &InitRow::ci_low},
     Column<InitRow>{"ci_high", "weight", "upper end of the confidence interval of std", &InitRow::ci_high},
+    Column<InitRow>{"p_std", "1", "p that a standard deviation as far from the expected one is chance",
+                    &InitRow::p_std},
+    Column<InitRow>{"p_mean", "1", "p that a mean as far from 0 is chance", &InitRow::p_mean},
+    Column<InitRow>{"p_shape", "1", "p that a distribution function as far from the scheme's is chance",
+                    &InitRow::p_shape},
     Column<InitRow>{"tied_to", "1", "parameter that shares this one's memory, or empty", &InitRow::tied_to},
     Column<InitRow>{"verdict", "1", "pass, or fail and why", &InitRow::verdict}};
 
