@@ -80,7 +80,7 @@ void describe(Is<ModelConfig> auto& c, V& v) {
   v("bias", c.bias, any(), "biases in Linear and LayerNorm");
   v("tied", c.tied, any(), "the head is the token embedding");
   v("activation", c.activation, any(), "GELU: gelu_tanh (GPT-2's approximation) or gelu (erf)");
-  v("qk_norm", c.qk_norm, any(), "LayerNorm on q and k; not available in this version");
+  v("qk_norm", c.qk_norm, any(), "LayerNorm over the features of each head on q and k, before their product");
 }
 template <class V>
 void describe(Is<InitRule> auto& c, V& v) {

@@ -16,12 +16,7 @@ Gpt::Gpt(const ModelConfig& model, const ParamStore& store, std::int64_t rows, P
       recompute_(recompute),
       whole_(plan_activations(model, store.types(), store.place(), rows, purpose, recompute)),
       gemm_{{}, whole_.half_scratch, whole_.wide_scratch} {
-  for (int l = 0; l < model.layers; ++l) {
-    const std::string h = "h." + std::to_string(l);
-    blocks_.push_back({norm_views(h + ".ln_1"), linear_views(h + ".attn.c_attn"),
-                       linear_views(h + ".attn.c_proj"), norm_views(h + ".ln_2"),
-                       linear_views(h + ".mlp.c_fc"), linear_views(h + ".mlp.c_proj")});
-  }
+  for (int l = 0; l < model.layers; ++l) blocks_.push_back(block_views("h." + std::to_string(l)));
   ln_f_ = norm_views("ln_f");
   const auto &wte = store.find("wte.weight"), &wpe = store.find("wpe.weight"),
              &head = model.tied ? wte : store.find("lm_head.weight");
@@ -48,6 +43,21 @@ Gpt::Norm Gpt::norm_views(const std::string& name) const {
     views.b = ParamStore::view(store_->master(), b), views.db = ParamStore::view(store_->grad(), b);
   }
   return views;
+}
+
+Gpt::Block Gpt::block_views(const std::string& h) const {
+  Block block{norm_views(h + ".ln_1"),
+              linear_views(h + ".attn.c_attn"),
+              linear_views(h + ".attn.c_proj"),
+              {},
+              {},
+              norm_views(h + ".ln_2"),
+              linear_views(h + ".mlp.c_fc"),
+              linear_views(h + ".mlp.c_proj")};
+  if (!model_.qk_norm) return block;
+  const auto q = norm_views(h + ".attn.q_norm"), k = norm_views(h + ".attn.k_norm");
+  block.qk_norm = {q.w, q.b, k.w, k.b}, block.d_qk_norm = {q.dw, q.db, k.dw, k.db};
+  return block;
 }
 
 Philox Gpt::stream(const MicroBatch& batch, const char* site, int layer) const {

@@ -64,11 +64,13 @@ class Gpt {
   struct Block {
     Norm ln_1;
     Linear c_attn, attn_proj;
+    ops::QkNorm qk_norm, d_qk_norm;  // full; undefined without model.qk_norm
     Norm ln_2;
     Linear c_fc, mlp_proj;
   };
   Linear linear_views(const std::string& name) const;
   Norm norm_views(const std::string& name) const;
+  Block block_views(const std::string& name) const;
   ops::Attention attention_shape(int layer, const MicroBatch& batch) const;
   Philox stream(const MicroBatch& batch, const char* site, int layer) const;
   void drop(at::Tensor& x_RC, const MicroBatch& batch, const char* site, int layer) const;

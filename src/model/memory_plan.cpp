@@ -30,7 +30,7 @@ std::int64_t activation_bytes(const ModelConfig& m, Types types, std::int64_t ro
   for (auto& b : a.blocks)
     for (auto* t :
          {&b.input_RC, &b.ln_1_RC, &b.mean_1_R, &b.rstd_1_R, &b.qkv_R3C, &b.attention_RC, &b.lse_BHT,
-          &b.middle_RC, &b.ln_2_RC, &b.mean_2_R, &b.rstd_2_R, &b.hidden_R4C, &b.gelu_R4C})
+          &b.middle_RC, &b.ln_2_RC, &b.mean_2_R, &b.rstd_2_R, &b.hidden_R4C, &b.gelu_R4C, &b.raw_R2C})
       sum += bytes_of(*t, seen);
   for (auto* t : {&a.output_RC, &a.ln_f_RC, &a.mean_f_R, &a.rstd_f_R, &a.branch_RC, &a.d_residual_RC,
                   &a.d_branch_RC, &a.d_narrow_RC, &a.d_wide_R4C, &a.half_scratch})

@@ -45,6 +45,18 @@ void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const 
                          const at::Tensor& rstd_R, const at::Tensor& w_C, at::Tensor& ds_RC, Write onto,
                          at::Tensor& ds_work_RC, at::Tensor dw_C, at::Tensor db_C, Write write);
 
+/// LayerNorm of each query and key over its head's D features, before attention (Dehghani et al. 2023,
+/// arXiv:2302.05442, section 2.1): the q and k parts of qkv_R3C [B·T, 3C] are replaced in place, v stays.
+/// One gain and bias for all heads: w_D, b_D (full, b may be undefined). eps = 1e-5.
+struct QkNorm {
+  at::Tensor q_w_D, q_b_D, k_w_D, k_b_D;
+};
+/// raw_R2C (work, may be undefined): what q and k were before, for backward.
+void qk_norm(at::Tensor& qkv_R3C, at::Tensor& raw_R2C, const QkNorm& norm, std::int64_t heads);
+/// The q and k parts of dqkv_R3C become the gradients of raw_R2C. `gradients` (full) = or +=.
+void qk_norm_backward(at::Tensor& dqkv_R3C, const at::Tensor& raw_R2C, const QkNorm& norm,
+                      const QkNorm& gradients, std::int64_t heads, Write write);
+
 /// y = GELU(x), Hendrycks & Gimpel 2016: erf, or the tanh approximation of GPT-2.
 void gelu(const at::Tensor& x_RN, at::Tensor& y_RN, Gelu kind);
 /// dy_RN becomes dx_RN = dy · GELU'(x); db_N (full, may be undefined) = or += its column sums.
@@ -109,6 +121,8 @@ void residual_layer_norm(const at::Tensor&, const at::Tensor&, at::Tensor&, cons
                          const at::Tensor&, at::Tensor&, at::Tensor&, at::Tensor&);
 void layer_norm_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
                          const at::Tensor&, at::Tensor&, Write, at::Tensor&, at::Tensor, at::Tensor, Write);
+void qk_norm(at::Tensor&, at::Tensor&, const QkNorm&, std::int64_t);
+void qk_norm_backward(at::Tensor&, const at::Tensor&, const QkNorm&, const QkNorm&, std::int64_t, Write);
 void bias_backward(const at::Tensor&, at::Tensor, Write);
 void gelu(const at::Tensor&, at::Tensor&, Gelu);
 void gelu_backward(const at::Tensor&, at::Tensor&, at::Tensor, Gelu, Write);
