@@ -170,7 +170,9 @@ void describe(Is<MonitorConfig> auto& c, V& v) {
   v("spectra_every", c.spectra_every, between(0, 1e12),
     "updates between spectra; not available in this version");
   v("probe_every", c.probe_every, between(0, 1e12),
-    "updates between attention probes; not available in this version");
+    "updates between probes of attention logits, attention entropy and residual stream; 0: never");
+  v("probe_blocks", c.probe_blocks, between(1, 1 << 16),
+    "blocks of data.val that a probe reads, always the first");
   v("replicas_every", c.replicas_every, between(0, 1e12),
     "updates between comparisons of all replicas; 0: never");
   v("replicas", c.replicas, any(),

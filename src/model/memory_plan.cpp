@@ -7,6 +7,7 @@
 #include <set>
 
 #include "monitor/summary.hpp"
+#include "ops/ops.hpp"
 
 namespace weightscope {
 namespace {
@@ -68,6 +69,9 @@ std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
       {"partial gradients of the fixed summation tree", 4 * n * tree_buffers(c, world)},
       {"activations", activations},
       {"logits", head},
+      {"probe", c.monitor.probe_every > 0
+                    ? ops::attention_logits_bytes(c.model.block, c.model.heads, c.model.width)
+                    : 0},
       {"attention workspace", 8 * 4 * std::int64_t{c.model.block} * (c.model.width / c.model.heads)},
       {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block},
       {"initial weights, mapped for displacement", c.monitor.displacement ? 4 * n / world : 0},

@@ -10,7 +10,9 @@
 // or f64 when work is f64 (residual stream, statistics, gradients, master weights).
 #include <ATen/core/Tensor.h>
 
+#include <limits>
 #include <span>
+#include <vector>
 
 #include "core/philox.hpp"
 #include "ops/gemm.hpp"
@@ -76,6 +78,17 @@ void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const At
 /// dqkv [B·T, 3C] from dout [B·T, C] and what forward read and wrote.
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
                         const at::Tensor& lse, at::Tensor& dqkv, const Attention& shape);
+
+/// Of the logits q·kᵀ/√D of one head, over all keys that each query may see: the largest (NaN if one is),
+/// Σ logit², and Σ over queries of the entropy of their attention weights, −Σ p ln p [nats].
+struct HeadLogits {
+  double max = -std::numeric_limits<double>::infinity(), sum_of_squares = 0, entropy = 0;
+};
+/// Of every head of one sample, qkv [T, 3C] as attention reads it. Logits in full precision (f32 for bf16),
+/// sums in double. Through LibTorch on any device; allocates, a few megabytes at a time.
+std::vector<HeadLogits> attention_logits(const at::Tensor& qkv_T3C, std::int64_t heads);
+/// The most that it takes.
+std::int64_t attention_logits_bytes(std::int64_t tokens, std::int64_t heads, std::int64_t width);
 
 /// loss_sum[0] (f64) += Σ over rows of −log softmax(logits)[target], the softmax over the first `vocab`
 /// columns of logits [R, Vp]. With dscale != 0 logits become their gradient: (softmax − onehot) · dscale,

@@ -27,6 +27,12 @@ void Recorder::add(const EvalRow& row) {
   log_->write(row);
 }
 
+void Recorder::add(const ProbeRow& row) {
+  if (!writer_) return;
+  writer_->add(row);
+  log_->write(row);
+}
+
 void Recorder::add(const AlarmRow& row) {
   if (!writer_) return;
   writer_->add(row);

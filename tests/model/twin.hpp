@@ -55,6 +55,7 @@ struct TwinBlock : torch::nn::Module {
     auto q = heads(parts[0]), k = heads(parts[1]);
     if (model.qk_norm) q = q_norm(q), k = k_norm(k);
     auto scores = torch::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(C / H));
+    logits_BHTT = scores;
     scores = scores.masked_fill(torch::ones({T, T}, torch::kBool).triu(1),
                                 -std::numeric_limits<double>::infinity());
     auto p = torch::softmax(scores, 3);
@@ -74,6 +75,7 @@ struct TwinBlock : torch::nn::Module {
 
   ModelConfig model;
   int layer;
+  torch::Tensor logits_BHTT;  ///< of the last forward pass, future keys included
   torch::nn::LayerNorm ln_1{nullptr}, ln_2{nullptr}, q_norm{nullptr}, k_norm{nullptr};
   torch::nn::Linear c_attn{nullptr}, attn_proj{nullptr}, c_fc{nullptr}, mlp_proj{nullptr};
 };
@@ -98,7 +100,8 @@ struct Twin : torch::nn::Module {
       x = masked(x.reshape({-1, model.width}), model.dropout,
                  Philox(batch.dropout_seed, "dropout.embedding.-1"), batch.first_row * batch.T)
               .view(x.sizes());
-    for (auto& block : blocks) x = block->forward(x, batch);
+    residuals_BTC = {x};
+    for (auto& block : blocks) residuals_BTC.push_back(x = block->forward(x, batch));
     return head(ln_f(x)).view({batch.batch * batch.T, model.vocab});
   }
 
@@ -125,6 +128,7 @@ struct Twin : torch::nn::Module {
   ModelConfig model;
   torch::nn::Embedding wte{nullptr}, wpe{nullptr};
   std::vector<std::shared_ptr<TwinBlock>> blocks;
+  std::vector<torch::Tensor> residuals_BTC;  ///< of the last forward pass: before each block, after the last
   torch::nn::LayerNorm ln_f{nullptr};
   torch::nn::Linear head{nullptr};
 };

@@ -57,6 +57,15 @@ Json tables() {
                      {"step_seconds", r.step_seconds}});
     if ((step + 1) % 5 == 0) eval.push_back({{"step", step + 1}, {"loss", made_up_eval(step + 1).loss}});
   }
+  Json probe = Json::array();
+  for (std::int64_t step = 0; step <= 18; step += 3) {
+    const auto r = made_up_probe(made_up_header(), step);
+    probe.push_back({{"step", r.step},
+                     {"attention_logit_max", r.attention_logit_max},
+                     {"attention_logit_rms", r.attention_logit_rms},
+                     {"attention_entropy", r.attention_entropy},
+                     {"residual_rms", r.residual_rms}});
+  }
   const auto a = made_up_alarm(7);
   const auto s = made_up_segment(0);
   Json init = Json::array();
@@ -74,6 +83,7 @@ Json tables() {
                     {"verdict", r.verdict}});
   return {{"train", train},
           {"eval", eval},
+          {"probe", probe},
           {"init", init},
           {"alarms",
            {{{"step", a.step},
