@@ -57,6 +57,7 @@ TEST_P(AttentionLogits, AreThoseOfTheDefinitions) {
 TEST_P(AttentionLogits, DoNotSeeTheFuture) {
   const std::int64_t T = 12, C = 8;
   auto qkv = random_tensor({T, 3 * C}, GetParam());
+  qkv.narrow(1, 0, C).fill_(1);            // everybody looks for
   qkv[T - 1].narrow(0, C, C).fill_(1000);  // a key that only the last query sees,
   qkv[T - 1].narrow(0, 0, C).zero_();      // which asks for nothing
   const auto head = attention_logits(qkv, 1).front();
