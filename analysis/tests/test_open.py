@@ -168,3 +168,14 @@ def test_probes_have_the_axes_of_the_root_and_go_on_in_the_tail(tmp_path: Path) 
 
 def test_a_file_without_probes_has_an_empty_dataset(complete: weightscope.Run) -> None:
     assert complete.probe.sizes == {}
+
+
+def test_spectra_have_components_and_heads(tmp_path: Path) -> None:
+    attrs, groups = synthetic.groups(SMALL)
+    matrices, heads = np.arange(42.0).reshape(3, 2, 7), np.arange(12.0).reshape(3, 2, 2)
+    spectra = {"step": np.arange(3), "alpha": matrices, "spectral_norm": matrices + 1, "qk_spectral_norm": heads}
+    write(tmp_path / "one.h5", attrs, {**groups, "spectra": spectra})
+    found = weightscope.open(tmp_path / "one.h5").spectra
+    assert float(found["alpha"].sel(step=1, layer=1, component="k")) == matrices[1, 1, 2]
+    assert found["qk_spectral_norm"].dims == ("step", "layer", "head")
+    np.testing.assert_array_equal(found["qk_spectral_norm"].values, heads)

@@ -101,7 +101,6 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
     refuse("monitor.probe_every", "monitor.probe_every needs data.val, whose first blocks a probe reads");
   check_sizes(c, refuse);
   if (c.monitor.gradients) unavailable("monitor.gradients");
-  if (c.monitor.spectra_every > 0) unavailable("monitor.spectra_every");
 }
 
 void substitute(RunConfig& c, const YamlNode& root, const std::string& file, Problems& problems) {

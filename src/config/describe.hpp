@@ -168,7 +168,7 @@ void describe(Is<MonitorConfig> auto& c, V& v) {
     "record |W - W0|/|W0|; keeps the initial weights in the run directory");
   v("gradients", c.gradients, any(), "record gradient statistics; not available in this version");
   v("spectra_every", c.spectra_every, between(0, 1e12),
-    "updates between spectra; not available in this version");
+    "updates between spectra: singular values of every matrix of every block; 0: never");
   v("probe_every", c.probe_every, between(0, 1e12),
     "updates between probes of attention logits, attention entropy and residual stream; 0: never");
   v("probe_blocks", c.probe_blocks, between(1, 1 << 16),

@@ -39,6 +39,12 @@ std::int64_t activation_bytes(const ModelConfig& m, Types types, std::int64_t ro
   return sum;
 }
 
+/// A matrix in double, its Gram matrix, what LAPACK makes of it and its workspace.
+std::int64_t spectra_bytes(const ModelConfig& m) {
+  const std::int64_t C = m.width, widest = std::max<std::int64_t>(3, m.mlp_ratio) * C;
+  return static_cast<std::int64_t>(sizeof(double)) * (widest * C + 3 * C * C);
+}
+
 }  // namespace
 
 bool saves_beside_training(const RunConfig& c) {
@@ -73,6 +79,7 @@ std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
                     ? ops::attention_logits_bytes(c.model.block, c.model.heads, c.model.width)
                     : 0},
       {"attention workspace", 8 * 4 * std::int64_t{c.model.block} * (c.model.width / c.model.heads)},
+      {"spectra", c.monitor.spectra_every > 0 ? spectra_bytes(c.model) : 0},
       {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block},
       {"initial weights, mapped for displacement", c.monitor.displacement ? 4 * n / world : 0},
       {"snapshots", 2 * snapshot_bytes(c)},

@@ -26,7 +26,8 @@ struct ExperimentFile::Impl {
   std::vector<AlarmRow> known_alarms;  ///< of the step at which the run goes on: they may come again
   std::vector<EvalRow> known_evals;    ///< likewise
   std::vector<ProbeRow> known_probes;
-  bool warned_of_probes = false;
+  std::vector<SpectraRow> known_spectra;
+  bool warned_of_probes = false, warned_of_spectra = false;
 
   template <class Row>
   std::vector<Row>& pending_rows() {
@@ -34,6 +35,7 @@ struct ExperimentFile::Impl {
   }
   void check(const Snapshot& snapshot) const;
   void check(const ProbeRow& row) const;
+  void check(const SpectraRow& row) const;
   void write_tail(const Snapshot& snapshot) const;
   void fold_all(const std::string& status);
 };

@@ -33,6 +33,7 @@ Kept what_stays(const hdf5::File& file, const ExperimentHeader& header, std::int
   keep_rows<TrainRow>(file, header, kept, [&](const TrainRow& r) { return r.step < step; });
   keep_rows<EvalRow>(file, header, kept, [&](const EvalRow& r) { return r.step <= step; });
   keep_rows<ProbeRow>(file, header, kept, [&](const ProbeRow& r) { return r.step <= step; });
+  keep_rows<SpectraRow>(file, header, kept, [&](const SpectraRow& r) { return r.step <= step; });
   keep_rows<AlarmRow>(file, header, kept, [&](const AlarmRow& r) { return r.step <= step; });
   keep_rows<SegmentRow>(file, header, kept, [](const SegmentRow&) { return true; });
   const auto steps = std::get<std::vector<std::int64_t>>(file.read(snapshot_datasets(header).front().spec));

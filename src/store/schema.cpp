@@ -93,6 +93,8 @@ std::vector<Axis> axes_of(Extent extent, const ExperimentHeader& h) {
   switch (extent) {
     case Extent::layer_head:
       return {layer_axis(h), head_axis(h)};
+    case Extent::layer_component:
+      return {layer_axis(h), kComponentAxis};
     case Extent::residual:
       return {{"residual_layer", size_of_axis(h.layers + 1), false}};
     case Extent::one:

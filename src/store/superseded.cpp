@@ -58,6 +58,8 @@ Superseded::Superseded(const std::vector<std::filesystem::path>& files, const Ex
       if (row.step > step) eval_[row.step] = row;
     for (const auto& row : read_table<ProbeRow>(file, header))
       if (row.step > step) probe_[row.step] = row;
+    for (const auto& row : read_table<SpectraRow>(file, header))
+      if (row.step > step) spectra_[row.step] = row;
     const auto steps = std::get<std::vector<std::int64_t>>(file.read(step_spec));
     for (std::uint64_t i = 0; i < steps.size(); ++i)
       if (steps[i] > step) snapshots_[steps[i]] = {path, i};
@@ -80,6 +82,9 @@ void Superseded::compare_row(const Row& row, std::map<std::int64_t, Row>& earlie
 
 void Superseded::compare(const TrainRow& row) { compare_row(row, train_, {}); }
 void Superseded::compare(const EvalRow& row) { compare_row(row, eval_, {}); }
+void Superseded::compare(const SpectraRow& row, const ExperimentHeader& header) {
+  compare_row(row, spectra_, header);
+}
 void Superseded::compare(const ProbeRow& row, const ExperimentHeader& header) {
   compare_row(row, probe_, header);
 }

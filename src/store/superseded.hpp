@@ -21,6 +21,7 @@ class Superseded {
   void compare(const TrainRow& row);
   void compare(const EvalRow& row);
   void compare(const ProbeRow& row, const ExperimentHeader& header);
+  void compare(const SpectraRow& row, const ExperimentHeader& header);
   void compare(const Snapshot& snapshot, const ExperimentHeader& header);
 
   /// The same for a snapshot that is still in the sealed file.
@@ -29,7 +30,8 @@ class Superseded {
 
   /// True when no row is left to be compared and none differed: the files have no further use.
   bool confirmed() const {
-    return differences_.empty() && train_.empty() && eval_.empty() && probe_.empty() && snapshots_.empty();
+    return differences_.empty() && train_.empty() && eval_.empty() && probe_.empty() && spectra_.empty() &&
+           snapshots_.empty();
   }
   const std::vector<std::string>& differences() const { return differences_; }
 
@@ -46,6 +48,7 @@ class Superseded {
   std::map<std::int64_t, TrainRow> train_;
   std::map<std::int64_t, EvalRow> eval_;
   std::map<std::int64_t, ProbeRow> probe_;
+  std::map<std::int64_t, SpectraRow> spectra_;
   std::map<std::int64_t, Place> snapshots_;
   std::vector<std::string> differences_;
 };

@@ -17,9 +17,9 @@ template <class Row>
 using Member = std::variant<double Row::*, std::int64_t Row::*, int Row::*, std::string Row::*,
                             std::vector<double> Row::*>;
 
-/// How many values a column has in a row, and along which axes: one; one for each head of each block; one for
-/// the residual stream before each block and after the last.
-enum class Extent { one, layer_head, residual };
+/// How many values a column has in a row, and along which axes: one; one for each head of each block, or for
+/// each component; one for the residual stream before each block and after the last.
+enum class Extent { one, layer_head, layer_component, residual };
 
 /// Repeatable::no: a measurement of time, which a second attempt need not repeat.
 enum class Repeatable { yes, no };
@@ -61,6 +61,28 @@ inline constexpr std::array kProbeColumns{
                      &ProbeRow::attention_entropy, Repeatable::yes, Extent::layer_head},
     Column<ProbeRow>{"residual_rms", "1", "root mean square of the residual stream", &ProbeRow::residual_rms,
                      Repeatable::yes, Extent::residual}};
+
+template <std::vector<double> SpectraRow::*member>
+constexpr Column<SpectraRow> of_component(std::string_view name, std::string_view unit,
+                                          std::string_view meaning) {
+  return {name, unit, meaning, member, Repeatable::yes, Extent::layer_component};
+}
+inline constexpr std::array kSpectraColumns{
+    Column<SpectraRow>{"step", "step", "updates done when measured", &SpectraRow::step},
+    of_component<&SpectraRow::spectral_norm>("spectral_norm", "weight", "largest singular value"),
+    of_component<&SpectraRow::stable_rank>("stable_rank", "1",
+                                           "squared Frobenius norm over squared spectral norm"),
+    of_component<&SpectraRow::participation_ratio>(
+        "participation_ratio", "1",
+        "squared sum of the squared singular values over the sum of their squares"),
+    of_component<&SpectraRow::alpha>("alpha", "1",
+                                     "exponent of a power law fitted to the tail of the eigenvalues of W^T W "
+                                     "(Clauset, Shalizi & Newman 2009, arXiv:0706.1062)"),
+    of_component<&SpectraRow::alpha_xmin>("alpha_xmin", "weight^2", "eigenvalue from which the fit holds"),
+    of_component<&SpectraRow::alpha_ks>("alpha_ks", "1",
+                                        "Kolmogorov-Smirnov distance between the eigenvalues and the fit"),
+    Column<SpectraRow>{"qk_spectral_norm", "weight^2", "spectral norm of W_Q^T W_K of one head",
+                       &SpectraRow::qk_spectral_norm, Repeatable::yes, Extent::layer_head}};
 
 inline constexpr std::array kAlarmColumns{
     Column<AlarmRow>{"step", "step", "updates done when the alarm was raised", &AlarmRow::step},
@@ -120,13 +142,16 @@ inline constexpr std::tuple kTables{
     Table<TrainRow>{"train", "step", true, Where::sealed_and_tail, kTrainColumns},
     Table<EvalRow>{"eval", "step", true, Where::sealed_and_tail, kEvalColumns},
     Table<ProbeRow>{"probe", "step", true, Where::sealed_and_tail, kProbeColumns, &ExperimentHeader::probes},
+    Table<SpectraRow>{"spectra", "step", true, Where::sealed_and_tail, kSpectraColumns,
+                      &ExperimentHeader::spectra},
     Table<AlarmRow>{"alarms", "row", true, Where::sealed_and_tail, kAlarmColumns},
     Table<SegmentRow>{"segments", "row", true, Where::sealed, kSegmentColumns},
     Table<InitRow>{"init", "row", false, Where::sealed, kInitColumns}};
 
 /// Rows of every table, in memory.
-using Rows = std::tuple<std::vector<TrainRow>, std::vector<EvalRow>, std::vector<ProbeRow>,
-                        std::vector<AlarmRow>, std::vector<SegmentRow>, std::vector<InitRow>>;
+using Rows =
+    std::tuple<std::vector<TrainRow>, std::vector<EvalRow>, std::vector<ProbeRow>, std::vector<SpectraRow>,
+               std::vector<AlarmRow>, std::vector<SegmentRow>, std::vector<InitRow>>;
 
 /// F(table, rows of that table) for each table.
 template <class R, class F>

@@ -33,6 +33,10 @@ void Recorder::add(const ProbeRow& row) {
   log_->write(row);
 }
 
+void Recorder::add(const SpectraRow& row) {
+  if (writer_) writer_->add(row);
+}
+
 void Recorder::add(const AlarmRow& row) {
   if (!writer_) return;
   writer_->add(row);

@@ -110,6 +110,7 @@ TEST(ExperimentFile, IsTheSameHoweverOftenItIsSealed) {
     if (step == 7) b.add(made_up_alarm(step));
     if ((step + 1) % 5 == 0) b.add(made_up_eval(step + 1));
     if ((step + 1) % 3 == 0) b.add(made_up_probe(header, step + 1));
+    if ((step + 1) % 6 == 0) b.add(made_up_spectra(header, step + 1));
     b.seal();  // also with rows that no snapshot has taken along yet
     if ((step + 1) % 4 == 0) b.append(made_up_snapshot(header, step + 1));
   }
@@ -182,7 +183,7 @@ TEST(ExperimentFile, RefusesProbesThatDoNotFit) {
 TEST(ExperimentFile, OfAVersionWithoutProbesGoesOnWithoutThem) {
   const Folder with, without;
   auto header = made_up_header(), old = header;
-  old.probes = false;
+  old.probes = false, old.spectra = false;
   {
     auto file = ExperimentFile::create(without.path(), old);
     record(file, old, 0, 8);

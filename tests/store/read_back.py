@@ -24,6 +24,7 @@ TABLES = {
     "train": {"step"},
     "eval": {"step"},
     "probe": {"step", "layer", "head", "residual_layer"},
+    "spectra": {"step", "layer", "component", "head"},
     "alarms": {"row"},
     "segments": {"row"},
     "init": {"row"},
@@ -196,7 +197,13 @@ def test_tail_files_have_the_schema_of_the_sealed_file(expected: dict) -> None:
                 assert {n for n in tail if isinstance(tail[n], h5py.Dataset)} == {
                     n for n in sealed if isinstance(sealed[n], h5py.Dataset)
                 }
-                assert {n for n in tail if isinstance(tail[n], h5py.Group)} == {"train", "eval", "probe", "alarms"}
+                assert {n for n in tail if isinstance(tail[n], h5py.Group)} == {
+                    "train",
+                    "eval",
+                    "probe",
+                    "spectra",
+                    "alarms",
+                }
                 for name, values in snapshot_arrays(expected, [snapshot]).items():
                     assert_equal(tail[name][()], values, name)
     rows = [step for path in tails for step in h5py.File(path)["train/step"][()]]

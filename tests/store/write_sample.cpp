@@ -66,6 +66,18 @@ Json tables() {
                      {"attention_entropy", r.attention_entropy},
                      {"residual_rms", r.residual_rms}});
   }
+  Json spectra = Json::array();
+  for (const std::int64_t step : {6, 12, 18}) {
+    const auto r = made_up_spectra(made_up_header(), step);
+    spectra.push_back({{"step", r.step},
+                       {"spectral_norm", r.spectral_norm},
+                       {"stable_rank", r.stable_rank},
+                       {"participation_ratio", r.participation_ratio},
+                       {"alpha", r.alpha},
+                       {"alpha_xmin", r.alpha_xmin},
+                       {"alpha_ks", r.alpha_ks},
+                       {"qk_spectral_norm", r.qk_spectral_norm}});
+  }
   const auto a = made_up_alarm(7);
   const auto s = made_up_segment(0);
   Json init = Json::array();
@@ -84,6 +96,7 @@ Json tables() {
   return {{"train", train},
           {"eval", eval},
           {"probe", probe},
+          {"spectra", spectra},
           {"init", init},
           {"alarms",
            {{{"step", a.step},

@@ -210,7 +210,7 @@ def test_a_command_of_one_rank_under_mpirun_runs_once_and_ends(program: Program)
     [
         ("tiny", {"model__width": 64, "model__block": 64, "train__global_batch": 64, "train__micro_batch": 32}),
         (
-            "medium-qk-norm-probed",
+            "medium-qk-norm-probed-spectra",
             {
                 "model__width": 384,
                 "model__heads": 6,
@@ -220,6 +220,7 @@ def test_a_command_of_one_rank_under_mpirun_runs_once_and_ends(program: Program)
                 "train__micro_batch": 8,
                 "model__qk_norm": "true",
                 "monitor__probe_every": 1,
+                "monitor__spectra_every": 1,
             },
         ),
         (

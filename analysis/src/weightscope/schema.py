@@ -65,6 +65,10 @@ GROUP_KEY: Final = {
     "probe": "step",
 }
 GROUP_TRAILING: Final = {"spectra": ("layer", "component"), "probe": ("layer", "head")}
+_OTHER_TRAILING: Final = {
+    ("probe", "residual_rms"): (_RESIDUAL,),
+    ("spectra", "qk_spectral_norm"): ("layer", "head"),
+}
 
 
 def dimensions(group: str, name: str, rank: int) -> tuple[str, ...] | None:
@@ -73,7 +77,7 @@ def dimensions(group: str, name: str, rank: int) -> tuple[str, ...] | None:
         return ROOT.get(name)
     if rank == 1:
         return (GROUP_KEY[group],)
-    if (group, name) == ("probe", "residual_rms"):
-        return (GROUP_KEY[group], _RESIDUAL)
+    if (group, name) in _OTHER_TRAILING:
+        return (GROUP_KEY[group], *_OTHER_TRAILING[group, name])
     dims = (GROUP_KEY[group], *GROUP_TRAILING.get(group, ()))
     return dims if len(dims) == rank else None
