@@ -20,7 +20,7 @@ esac
   { echo "bench: torch or transformers is missing in $WEIGHTSCOPE_VENV; run launch/setup.sh" >&2; exit 2; }
 mkdir -p "$out" build
 cmake --preset release -DWEIGHTSCOPE_BENCH=ON >build/configure-bench.log 2>&1 || { cat build/configure-bench.log >&2; exit 1; }
-cmake --build --preset release --target weightscope weightscope_bench_step weightscope_bench_snapshot weightscope_bench_exchange weightscope_bench_digest
+cmake --build --preset release --target weightscope weightscope_bench_step weightscope_bench_snapshot weightscope_bench_probe weightscope_bench_exchange weightscope_bench_digest
 [ $kind = full ] || cp docs/performance.md "$page"
 keep() {  # reads a table from standard input, shows it and puts it into the page
   tee "$out/$1.md"

@@ -1,7 +1,8 @@
 """Measures one snapshot of the 36 Q, K and V matrices of GPT-2 124M (float32, 85 MB) against other libraries.
 
 weightscope takes 432 heads one by one, counts 449 bins and keeps moments to the fourth, extremes, zeros and non-finite
-values. The others take 36 whole matrices and say less; see bench/peers/snapshot_peer.py. Prints a Markdown table.
+values. The others take 36 whole matrices and say less; see bench/peers/snapshot_peer.py. Last, a probe of one block of
+1024 tokens through the whole model, and the forward pass that is a part of it. Prints a Markdown table.
 """
 
 import argparse
@@ -34,6 +35,11 @@ def commands_of(program: Path, threads: int, cold: bool) -> list[Command]:
     return commands
 
 
+def probe_commands(program: Path, threads: int) -> list[Command]:
+    words = [str(program), "--threads", str(threads)]
+    return [Command("probe, 1024 tokens", words, threads), Command("its forward pass", [*words, "--forward"], threads)]
+
+
 def markdown_line(row: Row, cache: str) -> list[str]:
     middle, low, high = (f"{1e3 * t:.1f}" for t in (row.seconds.median, row.seconds.q25, row.seconds.q75))
     return [row.name, cache, f"{middle} ({low}–{high})", ratio_text(row)]
@@ -46,12 +52,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--block-seconds", type=float, default=1.0, help="about how long a block takes")
     parser.add_argument("--quick", action="store_true", help="2 short rounds: shows that everything works")
     parser.add_argument("--program", type=Path, default=ROOT / "build/release/weightscope_bench_snapshot")
+    parser.add_argument("--probe-program", type=Path, default=ROOT / "build/release/weightscope_bench_probe")
     parser.add_argument("--json", type=Path, help="all timings")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds, arguments.block_seconds = 2, 0.05
-    if not arguments.program.exists():
-        parser.error(f"{arguments.program} is missing; build with cmake --preset release -DWEIGHTSCOPE_BENCH=ON")
+    for program in (arguments.program, arguments.probe_program):
+        if not program.exists():
+            parser.error(f"{program} is missing; build with cmake --preset release -DWEIGHTSCOPE_BENCH=ON")
     return arguments
 
 
@@ -65,7 +73,12 @@ def main() -> int:
         rows = rows_of(interleave(commands, arguments.rounds, arguments.block_seconds))
         lines += [markdown_line(row, cache) for row in rows]
         document.append({"cache": cache, "threads": arguments.threads, "rows": as_json(rows)})
-    print(table(["", "caches", "ms per snapshot (quartiles)", "time / weightscope's"], lines))
+    print("probe", file=sys.stderr, flush=True)
+    commands = probe_commands(arguments.probe_program, arguments.threads)
+    rows = rows_of(interleave(commands, arguments.rounds, arguments.block_seconds))
+    lines += [markdown_line(row, "warm") for row in rows]
+    document.append({"probe": True, "threads": arguments.threads, "rows": as_json(rows)})
+    print(table(["", "caches", "ms (quartiles)", "time / that of the group's first"], lines))
     print(f"\n{caption()}")
     if arguments.json:
         settings = {"rounds": arguments.rounds, "block_seconds": arguments.block_seconds}

@@ -143,3 +143,39 @@ def test_a_tail_of_another_run_is_refused(tmp_path: Path) -> None:
     tails.write_tail(folder, {**attrs, "uuid": "another"}, groups, 6)
     with pytest.raises(UnusableFileError, match="another run"):
         weightscope.open(folder)
+
+
+def test_probes_have_the_axes_of_the_root_and_go_on_in_the_tail(tmp_path: Path) -> None:
+    attrs, groups = synthetic.groups(SMALL)
+    groups[""]["residual_layer"] = np.arange(3, dtype=np.int32)
+    heads, stream = np.arange(24.0).reshape(6, 2, 2), np.arange(18.0).reshape(6, 3)
+
+    def probe(rows: slice) -> dict[str, np.ndarray]:
+        by_head = dict.fromkeys(("attention_logit_max", "attention_logit_rms", "attention_entropy"), heads[rows])
+        return {"step": np.arange(0, 60, 10)[rows], **by_head, "residual_rms": stream[rows]}
+
+    write(tmp_path / "run/experiment.h5", attrs, {**groups, "probe": probe(slice(0, 4))})
+    tails.write_tail(tmp_path / "run", attrs, {**groups, "probe": probe(slice(3, 6))}, 6)
+    found = weightscope.open(tmp_path / "run").probe
+    assert found["attention_entropy"].dims == ("step", "layer", "head")
+    assert found["residual_rms"].dims == ("step", "residual_layer")
+    assert float(found["attention_logit_max"].sel(step=50, layer=1, head=0)) == heads[5, 1, 0]
+    np.testing.assert_array_equal(found["step"].values, np.arange(0, 60, 10))
+    np.testing.assert_array_equal(found["attention_logit_rms"].values, heads)
+    np.testing.assert_array_equal(found["residual_rms"].values, stream)
+    assert found["residual_layer"].values.tolist() == [0, 1, 2]
+
+
+def test_a_file_without_probes_has_an_empty_dataset(complete: weightscope.Run) -> None:
+    assert complete.probe.sizes == {}
+
+
+def test_spectra_have_components_and_heads(tmp_path: Path) -> None:
+    attrs, groups = synthetic.groups(SMALL)
+    matrices, heads = np.arange(42.0).reshape(3, 2, 7), np.arange(12.0).reshape(3, 2, 2)
+    spectra = {"step": np.arange(3), "alpha": matrices, "spectral_norm": matrices + 1, "qk_spectral_norm": heads}
+    write(tmp_path / "one.h5", attrs, {**groups, "spectra": spectra})
+    found = weightscope.open(tmp_path / "one.h5").spectra
+    assert float(found["alpha"].sel(step=1, layer=1, component="k")) == matrices[1, 1, 2]
+    assert found["qk_spectral_norm"].dims == ("step", "layer", "head")
+    np.testing.assert_array_equal(found["qk_spectral_norm"].values, heads)

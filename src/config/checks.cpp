@@ -62,6 +62,9 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
   if (c.model.width % c.model.heads != 0)
     refuse("model.heads",
            equals("model.heads", c.model.heads) + " does not divide " + equals("model.width", c.model.width));
+  if (c.model.qk_norm && c.model.width == c.model.heads)
+    refuse("model.qk_norm",
+           "model.qk_norm needs heads of more than one feature: LayerNorm of one is always 0");
   const std::int64_t ranks = world > 0 ? world : 1;
   if (c.train.global_batch % (ranks * c.train.micro_batch) != 0)
     refuse("train.global_batch", equals("train.global_batch", c.train.global_batch) +
@@ -94,11 +97,10 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
            "parallel.backend = mpi moves tensors in host memory, but train.device = cuda");
   if (c.init.from.empty() == false && !c.init.rules.empty())
     refuse("init.rules", "init.rules do nothing when init.from gives the weights");
+  if (c.monitor.probe_every > 0 && c.data.val.empty())
+    refuse("monitor.probe_every", "monitor.probe_every needs data.val, whose first blocks a probe reads");
   check_sizes(c, refuse);
-  if (c.model.qk_norm) unavailable("model.qk_norm");
   if (c.monitor.gradients) unavailable("monitor.gradients");
-  if (c.monitor.spectra_every > 0) unavailable("monitor.spectra_every");
-  if (c.monitor.probe_every > 0) unavailable("monitor.probe_every");
 }
 
 void substitute(RunConfig& c, const YamlNode& root, const std::string& file, Problems& problems) {

@@ -80,7 +80,7 @@ void describe(Is<ModelConfig> auto& c, V& v) {
   v("bias", c.bias, any(), "biases in Linear and LayerNorm");
   v("tied", c.tied, any(), "the head is the token embedding");
   v("activation", c.activation, any(), "GELU: gelu_tanh (GPT-2's approximation) or gelu (erf)");
-  v("qk_norm", c.qk_norm, any(), "LayerNorm on q and k; not available in this version");
+  v("qk_norm", c.qk_norm, any(), "LayerNorm over the features of each head on q and k, before their product");
 }
 template <class V>
 void describe(Is<InitRule> auto& c, V& v) {
@@ -168,9 +168,11 @@ void describe(Is<MonitorConfig> auto& c, V& v) {
     "record |W - W0|/|W0|; keeps the initial weights in the run directory");
   v("gradients", c.gradients, any(), "record gradient statistics; not available in this version");
   v("spectra_every", c.spectra_every, between(0, 1e12),
-    "updates between spectra; not available in this version");
+    "updates between spectra: singular values of every matrix of every block; 0: never");
   v("probe_every", c.probe_every, between(0, 1e12),
-    "updates between attention probes; not available in this version");
+    "updates between probes of attention logits, attention entropy and residual stream; 0: never");
+  v("probe_blocks", c.probe_blocks, between(1, 1 << 16),
+    "blocks of data.val that a probe reads, always the first");
   v("replicas_every", c.replicas_every, between(0, 1e12),
     "updates between comparisons of all replicas; 0: never");
   v("replicas", c.replicas, any(),

@@ -82,7 +82,7 @@ struct MonitorConfig {
   Cadence every;
   Early early = Early::log2;
   bool heads = true, head_histograms = false, displacement = true, gradients = false;
-  std::int64_t spectra_every = 0, probe_every = 0, replicas_every = 50;
+  std::int64_t spectra_every = 0, probe_every = 0, probe_blocks = 8, replicas_every = 50;
   OnDivergence replicas = OnDivergence::stop;
   std::vector<AlarmRule> alarms{AlarmRule::nonfinite};
 };

@@ -51,7 +51,8 @@ Activations plan_activations(const ModelConfig& m, Types types, DevicePlace plac
            line(),
            line(),
            work(hidden),
-           work(hidden)};
+           work(hidden),
+           m.qk_norm && training ? work(2 * C) : at::Tensor()};
     }
     a.blocks.push_back(b);
   }
@@ -76,8 +77,9 @@ Activations cut(const Activations& whole, std::int64_t batch, std::int64_t T) {
   const std::int64_t R = batch * T;
   Activations a = whole;
   for (auto& b : a.blocks) {
-    for (auto* t : {&b.input_RC, &b.ln_1_RC, &b.mean_1_R, &b.rstd_1_R, &b.qkv_R3C, &b.attention_RC,
-                    &b.middle_RC, &b.ln_2_RC, &b.mean_2_R, &b.rstd_2_R, &b.hidden_R4C, &b.gelu_R4C})
+    for (auto* t :
+         {&b.input_RC, &b.ln_1_RC, &b.mean_1_R, &b.rstd_1_R, &b.qkv_R3C, &b.attention_RC, &b.middle_RC,
+          &b.ln_2_RC, &b.mean_2_R, &b.rstd_2_R, &b.hidden_R4C, &b.gelu_R4C, &b.raw_R2C})
       *t = first_rows(*t, R);
     const std::int64_t heads = b.lse_BHT.numel() / whole.output_RC.size(0);
     b.lse_BHT = b.lse_BHT.narrow(0, 0, R * heads).view({batch, heads, T});

@@ -15,6 +15,7 @@ struct BlockActivations {
   at::Tensor middle_RC;                       ///< full: residual stream between attention and MLP
   at::Tensor ln_2_RC, mean_2_R, rstd_2_R;
   at::Tensor hidden_R4C, gelu_R4C;  ///< work: before and after GELU
+  at::Tensor raw_R2C;               ///< work: q and k before qk_norm; training with it only
 };
 
 /// Every buffer of a forward and backward pass over at most B × T tokens, allocated once and reused by every

@@ -26,6 +26,7 @@ void Gpt::forward_attention(int layer, const at::Tensor& residual_RC, const at::
   ops::residual_layer_norm(residual_RC, branch_RC, a.input_RC, p.ln_1.w, p.ln_1.b, a.ln_1_RC, a.mean_1_R,
                            a.rstd_1_R);
   ops::linear(a.ln_1_RC, p.c_attn.w, p.c_attn.b, a.qkv_R3C, gemm_);
+  if (model_.qk_norm) ops::qk_norm(a.qkv_R3C, a.raw_R2C, p.qk_norm, model_.heads);
   ops::attention(a.qkv_R3C, a.attention_RC, a.lse_BHT, attention_shape(layer, batch));
   ops::linear(a.attention_RC, p.attn_proj.w, p.attn_proj.b, now_.branch_RC, gemm_);
   drop(now_.branch_RC, batch, "attn", layer);
@@ -81,6 +82,8 @@ void Gpt::backward_block(int layer, const MicroBatch& batch, ops::Write write) {
   backward_linear(p.attn_proj, d_attn_RC, a.attention_RC, now_.d_narrow_RC, write);
   ops::attention_backward(now_.d_narrow_RC, a.qkv_R3C, a.attention_RC, a.lse_BHT, d_qkv_R3C,
                           attention_shape(layer, batch));
+  if (model_.qk_norm)
+    ops::qk_norm_backward(d_qkv_R3C, a.raw_R2C, p.qk_norm, p.d_qk_norm, model_.heads, write);
   if (p.c_attn.db.defined()) ops::bias_backward(d_qkv_R3C, p.c_attn.db, write);
   backward_linear(p.c_attn, d_qkv_R3C, a.ln_1_RC, now_.d_narrow_RC, write);
   ops::layer_norm_backward(now_.d_narrow_RC, a.input_RC, a.mean_1_R, a.rstd_1_R, p.ln_1.w, now_.d_residual_RC,

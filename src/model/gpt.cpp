@@ -16,12 +16,7 @@ Gpt::Gpt(const ModelConfig& model, const ParamStore& store, std::int64_t rows, P
       recompute_(recompute),
       whole_(plan_activations(model, store.types(), store.place(), rows, purpose, recompute)),
       gemm_{{}, whole_.half_scratch, whole_.wide_scratch} {
-  for (int l = 0; l < model.layers; ++l) {
-    const std::string h = "h." + std::to_string(l);
-    blocks_.push_back({norm_views(h + ".ln_1"), linear_views(h + ".attn.c_attn"),
-                       linear_views(h + ".attn.c_proj"), norm_views(h + ".ln_2"),
-                       linear_views(h + ".mlp.c_fc"), linear_views(h + ".mlp.c_proj")});
-  }
+  for (int l = 0; l < model.layers; ++l) blocks_.push_back(block_views("h." + std::to_string(l)));
   ln_f_ = norm_views("ln_f");
   const auto &wte = store.find("wte.weight"), &wpe = store.find("wpe.weight"),
              &head = model.tied ? wte : store.find("lm_head.weight");
@@ -50,6 +45,16 @@ Gpt::Norm Gpt::norm_views(const std::string& name) const {
   return views;
 }
 
+Gpt::Block Gpt::block_views(const std::string& h) const {
+  Block block{
+      norm_views(h + ".ln_1"), linear_views(h + ".attn.c_attn"), linear_views(h + ".attn.c_proj"), {}, {},
+      norm_views(h + ".ln_2"), linear_views(h + ".mlp.c_fc"),    linear_views(h + ".mlp.c_proj")};
+  if (!model_.qk_norm) return block;
+  const auto q = norm_views(h + ".attn.q_norm"), k = norm_views(h + ".attn.k_norm");
+  block.qk_norm = {q.w, q.b, k.w, k.b}, block.d_qk_norm = {q.dw, q.db, k.dw, k.db};
+  return block;
+}
+
 Philox Gpt::stream(const MicroBatch& batch, const char* site, int layer) const {
   return Philox(batch.dropout_seed, std::string("dropout.") + site + "." + std::to_string(layer));
 }
@@ -60,28 +65,39 @@ void Gpt::drop(at::Tensor& x_RC, const MicroBatch& batch, const char* site, int 
 }
 
 void Gpt::forward(const MicroBatch& batch) {
+  forward_embedding(batch);
+  for (int l = 0; l < model_.layers; ++l) forward_block(l, batch);
+  forward_output();
+}
+
+void Gpt::forward_embedding(const MicroBatch& batch) {
   require(batch.T <= model_.block && batch.batch * batch.T <= whole_.output_RC.size(0), Fault::internal,
           "micro-batch larger than planned");
   if (batch.batch != batch_ || batch.T != T_) {
     batch_ = batch.batch, T_ = batch.T;
     now_ = cut(whole_, batch_, T_);
   }
-  // The embedding lands where the first block reads its input; later blocks add the previous block's MLP on
+  auto& input_RC = now_.blocks[0].input_RC;
+  ops::embedding(batch.tokens_R, wte_, wpe_, T_, input_RC);
+  drop(input_RC, batch, "embedding", -1);
+}
+
+void Gpt::forward_block(int layer, const MicroBatch& batch) {
+  // The embedding lies where the first block reads its input; later blocks add the previous block's MLP on
   // the way in.
-  at::Tensor residual_RC = now_.blocks[0].input_RC, none;
-  ops::embedding(batch.tokens_R, wte_, wpe_, T_, residual_RC);
-  drop(residual_RC, batch, "embedding", -1);
-  for (int l = 0; l < model_.layers; ++l) {
-    forward_attention(l, residual_RC, l == 0 ? none : now_.branch_RC, batch);
-    forward_mlp(l);
-    auto& b = now_.blocks[static_cast<std::size_t>(l)];
-    const auto& p = blocks_[static_cast<std::size_t>(l)];
-    ops::linear(b.gelu_R4C, p.mlp_proj.w, p.mlp_proj.b, now_.branch_RC, gemm_);
-    drop(now_.branch_RC, batch, "mlp", l);
-    residual_RC = b.middle_RC;
-  }
-  ops::residual_layer_norm(residual_RC, now_.branch_RC, now_.output_RC, ln_f_.w, ln_f_.b, now_.ln_f_RC,
-                           now_.mean_f_R, now_.rstd_f_R);
+  const auto l = static_cast<std::size_t>(layer);
+  if (layer == 0)
+    forward_attention(layer, now_.blocks[0].input_RC, at::Tensor(), batch);
+  else
+    forward_attention(layer, now_.blocks[l - 1].middle_RC, now_.branch_RC, batch);
+  forward_mlp(layer);
+  ops::linear(now_.blocks[l].gelu_R4C, blocks_[l].mlp_proj.w, blocks_[l].mlp_proj.b, now_.branch_RC, gemm_);
+  drop(now_.branch_RC, batch, "mlp", layer);
+}
+
+void Gpt::forward_output() {
+  ops::residual_layer_norm(now_.blocks.back().middle_RC, now_.branch_RC, now_.output_RC, ln_f_.w, ln_f_.b,
+                           now_.ln_f_RC, now_.mean_f_R, now_.rstd_f_R);
 }
 
 void Gpt::head_logits(std::int64_t from, std::int64_t count, at::Tensor& logits) const {

@@ -36,6 +36,17 @@ class Gpt {
 
   /// Embedding, all blocks, final LayerNorm.
   void forward(const MicroBatch& batch);
+  /// The same in parts, for whoever looks at what lies between: embedding, block 0 … L−1, output.
+  void forward_embedding(const MicroBatch& batch);
+  void forward_block(int layer, const MicroBatch& batch);
+  void forward_output();
+  /// Right after forward_block(layer): q, k, v as attention read them, [B·T, 3C] (work).
+  const at::Tensor& qkv(int layer) const { return now_.blocks[static_cast<std::size_t>(layer)].qkv_R3C; }
+  /// Right after forward_block(layer): the residual stream that entered it, [B·T, C] (full). layer = L: what
+  /// left the last block, after forward_output.
+  const at::Tensor& residual(int layer) const {
+    return layer == model_.layers ? now_.output_RC : now_.blocks[static_cast<std::size_t>(layer)].input_RC;
+  }
   /// Adds the summed negative log-likelihood of the forward pass to loss_sum().
   void evaluate(const MicroBatch& batch);
   /// The same, and starts backward: dscale is the weight of one token in the objective, 1 / tokens of the
@@ -64,11 +75,13 @@ class Gpt {
   struct Block {
     Norm ln_1;
     Linear c_attn, attn_proj;
+    ops::QkNorm qk_norm, d_qk_norm;  // full; undefined without model.qk_norm
     Norm ln_2;
     Linear c_fc, mlp_proj;
   };
   Linear linear_views(const std::string& name) const;
   Norm norm_views(const std::string& name) const;
+  Block block_views(const std::string& name) const;
   ops::Attention attention_shape(int layer, const MicroBatch& batch) const;
   Philox stream(const MicroBatch& batch, const char* site, int layer) const;
   void drop(at::Tensor& x_RC, const MicroBatch& batch, const char* site, int layer) const;

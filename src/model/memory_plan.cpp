@@ -7,6 +7,7 @@
 #include <set>
 
 #include "monitor/summary.hpp"
+#include "ops/ops.hpp"
 
 namespace weightscope {
 namespace {
@@ -30,12 +31,18 @@ std::int64_t activation_bytes(const ModelConfig& m, Types types, std::int64_t ro
   for (auto& b : a.blocks)
     for (auto* t :
          {&b.input_RC, &b.ln_1_RC, &b.mean_1_R, &b.rstd_1_R, &b.qkv_R3C, &b.attention_RC, &b.lse_BHT,
-          &b.middle_RC, &b.ln_2_RC, &b.mean_2_R, &b.rstd_2_R, &b.hidden_R4C, &b.gelu_R4C})
+          &b.middle_RC, &b.ln_2_RC, &b.mean_2_R, &b.rstd_2_R, &b.hidden_R4C, &b.gelu_R4C, &b.raw_R2C})
       sum += bytes_of(*t, seen);
   for (auto* t : {&a.output_RC, &a.ln_f_RC, &a.mean_f_R, &a.rstd_f_R, &a.branch_RC, &a.d_residual_RC,
                   &a.d_branch_RC, &a.d_narrow_RC, &a.d_wide_R4C, &a.half_scratch})
     sum += bytes_of(*t, seen);
   return sum;
+}
+
+/// A matrix in double, its Gram matrix, what LAPACK makes of it and its workspace.
+std::int64_t spectra_bytes(const ModelConfig& m) {
+  const std::int64_t C = m.width, widest = std::max<std::int64_t>(3, m.mlp_ratio) * C;
+  return static_cast<std::int64_t>(sizeof(double)) * (widest * C + 3 * C * C);
 }
 
 }  // namespace
@@ -68,7 +75,11 @@ std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
       {"partial gradients of the fixed summation tree", 4 * n * tree_buffers(c, world)},
       {"activations", activations},
       {"logits", head},
+      {"probe", c.monitor.probe_every > 0
+                    ? ops::attention_logits_bytes(c.model.block, c.model.heads, c.model.width)
+                    : 0},
       {"attention workspace", 8 * 4 * std::int64_t{c.model.block} * (c.model.width / c.model.heads)},
+      {"spectra", c.monitor.spectra_every > 0 ? spectra_bytes(c.model) : 0},
       {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block},
       {"initial weights, mapped for displacement", c.monitor.displacement ? 4 * n / world : 0},
       {"snapshots", 2 * snapshot_bytes(c)},

@@ -9,9 +9,10 @@ namespace {
 constexpr std::int64_t kAlignment =
     64;  // elements: a cache line of bf16, so that views of all copies are aligned
 
-void add_norm(std::vector<Parameter>& table, const ModelConfig& m, const std::string& name, int layer) {
-  table.push_back({name + ".weight", {m.width}, ParameterKind::norm_weight, layer});
-  if (m.bias) table.push_back({name + ".bias", {m.width}, ParameterKind::bias, layer});
+void add_norm(std::vector<Parameter>& table, const ModelConfig& m, const std::string& name,
+              std::int64_t features, int layer) {
+  table.push_back({name + ".weight", {features}, ParameterKind::norm_weight, layer});
+  if (m.bias) table.push_back({name + ".bias", {features}, ParameterKind::bias, layer});
 }
 
 void add_linear(std::vector<Parameter>& table, const ModelConfig& m, const std::string& name,
@@ -40,14 +41,16 @@ std::vector<Parameter> parameter_table(const ModelConfig& m) {
   const std::int64_t C = m.width, hidden = std::int64_t{m.mlp_ratio} * C;
   for (int l = 0; l < m.layers; ++l) {
     const std::string h = "h." + std::to_string(l);
-    add_norm(table, m, h + ".ln_1", l);
+    add_norm(table, m, h + ".ln_1", C, l);
     add_linear(table, m, h + ".attn.c_attn", 3 * C, C, ParameterKind::linear, l);
+    if (m.qk_norm)
+      for (const char* norm : {".attn.q_norm", ".attn.k_norm"}) add_norm(table, m, h + norm, C / m.heads, l);
     add_linear(table, m, h + ".attn.c_proj", C, C, ParameterKind::residual_projection, l);
-    add_norm(table, m, h + ".ln_2", l);
+    add_norm(table, m, h + ".ln_2", C, l);
     add_linear(table, m, h + ".mlp.c_fc", hidden, C, ParameterKind::linear, l);
     add_linear(table, m, h + ".mlp.c_proj", C, hidden, ParameterKind::residual_projection, l);
   }
-  add_norm(table, m, "ln_f", -1);
+  add_norm(table, m, "ln_f", C, -1);
   if (!m.tied) table.push_back({"lm_head.weight", {m.vocab, m.width}, ParameterKind::head});
 
   std::vector<Parameter*> order;

@@ -118,6 +118,9 @@ ModelConfig model_of(const std::filesystem::path& path) {
 }
 
 void export_hf(const std::filesystem::path& directory, const ParamStore& store, const ModelConfig& model) {
+  require(!model.qk_norm, Fault::input,
+          "a model with model.qk_norm cannot be exported (Hugging Face's GPT-2 has no norms of q and k, and "
+          "without them it would be another model) use its checkpoint");
   make_directories(directory);
   std::vector<TensorRef> refs;
   std::vector<at::Tensor> keep;

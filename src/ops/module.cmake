@@ -18,9 +18,9 @@ foreach(isa generic avx2 avx512 avx512bf16)
 endforeach()
 
 weightscope_module(ops DEPS core PRIVATE Torch::cpu
-  SOURCES gemm.cpp linear.cpp widened.cpp layer_norm.cpp gelu.cpp attention.cpp cross_entropy.cpp embedding.cpp dropout.cpp optimizer.cpp cpu/dispatch.cpp
-    cpu/scratch.cpp
-    reference/layer_norm.cpp reference/gelu.cpp reference/attention.cpp reference/cross_entropy.cpp reference/embedding.cpp
-    reference/dropout.cpp reference/optimizer.cpp)
+  SOURCES gemm.cpp linear.cpp widened.cpp layer_norm.cpp qk_norm.cpp gelu.cpp attention.cpp attention_logits.cpp cross_entropy.cpp embedding.cpp dropout.cpp optimizer.cpp
+    cpu/dispatch.cpp cpu/scratch.cpp
+    reference/layer_norm.cpp reference/qk_norm.cpp reference/gelu.cpp reference/attention.cpp reference/cross_entropy.cpp
+    reference/embedding.cpp reference/dropout.cpp reference/optimizer.cpp)
 target_sources(weightscope_ops PRIVATE $<TARGET_OBJECTS:weightscope_cpu_kernels>)
 target_precompile_headers(weightscope_ops PRIVATE <ATen/ATen.h>)

@@ -10,7 +10,9 @@
 // or f64 when work is f64 (residual stream, statistics, gradients, master weights).
 #include <ATen/core/Tensor.h>
 
+#include <limits>
 #include <span>
+#include <vector>
 
 #include "core/philox.hpp"
 #include "ops/gemm.hpp"
@@ -45,6 +47,18 @@ void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const 
                          const at::Tensor& rstd_R, const at::Tensor& w_C, at::Tensor& ds_RC, Write onto,
                          at::Tensor& ds_work_RC, at::Tensor dw_C, at::Tensor db_C, Write write);
 
+/// LayerNorm of each query and key over its head's D features, before attention (Dehghani et al. 2023,
+/// arXiv:2302.05442, section 2.1): the q and k parts of qkv_R3C [B·T, 3C] are replaced in place, v stays.
+/// One gain and bias for all heads: w_D, b_D (full, b may be undefined). eps = 1e-5.
+struct QkNorm {
+  at::Tensor q_w_D, q_b_D, k_w_D, k_b_D;
+};
+/// raw_R2C (work, may be undefined): what q and k were before, for backward.
+void qk_norm(at::Tensor& qkv_R3C, at::Tensor& raw_R2C, const QkNorm& norm, std::int64_t heads);
+/// The q and k parts of dqkv_R3C become the gradients of raw_R2C. `gradients` (full) = or +=.
+void qk_norm_backward(at::Tensor& dqkv_R3C, const at::Tensor& raw_R2C, const QkNorm& norm,
+                      const QkNorm& gradients, std::int64_t heads, Write write);
+
 /// y = GELU(x), Hendrycks & Gimpel 2016: erf, or the tanh approximation of GPT-2.
 void gelu(const at::Tensor& x_RN, at::Tensor& y_RN, Gelu kind);
 /// dy_RN becomes dx_RN = dy · GELU'(x); db_N (full, may be undefined) = or += its column sums.
@@ -64,6 +78,17 @@ void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const At
 /// dqkv [B·T, 3C] from dout [B·T, C] and what forward read and wrote.
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
                         const at::Tensor& lse, at::Tensor& dqkv, const Attention& shape);
+
+/// Of the logits q·kᵀ/√D of one head, over all keys that each query may see: the largest (NaN if one is),
+/// Σ logit², and Σ over queries of the entropy of their attention weights, −Σ p ln p [nats].
+struct HeadLogits {
+  double max = -std::numeric_limits<double>::infinity(), sum_of_squares = 0, entropy = 0;
+};
+/// Of every head of one sample, qkv [T, 3C] as attention reads it. Logits in full precision (f32 for bf16),
+/// sums in double. Through LibTorch on any device; allocates, a few megabytes at a time.
+std::vector<HeadLogits> attention_logits(const at::Tensor& qkv_T3C, std::int64_t heads);
+/// The most that it takes.
+std::int64_t attention_logits_bytes(std::int64_t tokens, std::int64_t heads, std::int64_t width);
 
 /// loss_sum[0] (f64) += Σ over rows of −log softmax(logits)[target], the softmax over the first `vocab`
 /// columns of logits [R, Vp]. With dscale != 0 logits become their gradient: (softmax − onehot) · dscale,
@@ -109,6 +134,8 @@ void residual_layer_norm(const at::Tensor&, const at::Tensor&, at::Tensor&, cons
                          const at::Tensor&, at::Tensor&, at::Tensor&, at::Tensor&);
 void layer_norm_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
                          const at::Tensor&, at::Tensor&, Write, at::Tensor&, at::Tensor, at::Tensor, Write);
+void qk_norm(at::Tensor&, at::Tensor&, const QkNorm&, std::int64_t);
+void qk_norm_backward(at::Tensor&, const at::Tensor&, const QkNorm&, const QkNorm&, std::int64_t, Write);
 void bias_backward(const at::Tensor&, at::Tensor, Write);
 void gelu(const at::Tensor&, at::Tensor&, Gelu);
 void gelu_backward(const at::Tensor&, at::Tensor&, at::Tensor, Gelu, Write);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/file_io.hpp"
+#include "core/log.hpp"
 #include "store/experiment_impl.hpp"
 #include "store/fold.hpp"
 
@@ -19,6 +20,25 @@ void ExperimentFile::Impl::check(const Snapshot& s) const {
               s.update_ratio.size() == header.parameters.size(),
           Fault::internal,
           "snapshot of step " + std::to_string(s.step) + " does not have the shape of the file");
+}
+
+void ExperimentFile::Impl::check(const ProbeRow& row) const {
+  const auto layers = static_cast<std::size_t>(header.layers),
+             heads = layers * static_cast<std::size_t>(header.heads);
+  require(row.attention_logit_max.size() == heads && row.attention_logit_rms.size() == heads &&
+              row.attention_entropy.size() == heads && row.residual_rms.size() == layers + 1,
+          Fault::internal,
+          "probe of step " + std::to_string(row.step) + " does not have the shape of the file");
+}
+
+void ExperimentFile::Impl::check(const SpectraRow& row) const {
+  const auto layers = static_cast<std::size_t>(header.layers), matrices = layers * kComponentNames.size();
+  for (const auto* column : {&row.spectral_norm, &row.stable_rank, &row.participation_ratio, &row.alpha,
+                             &row.alpha_xmin, &row.alpha_ks})
+    require(column->size() == matrices, Fault::internal,
+            "spectra of step " + std::to_string(row.step) + " do not have the shape of the file");
+  require(row.qk_spectral_norm.size() == layers * static_cast<std::size_t>(header.heads), Fault::internal,
+          "spectra of step " + std::to_string(row.step) + " do not have the shape of the file");
 }
 
 void ExperimentFile::Impl::write_tail(const Snapshot& snapshot) const {
@@ -80,6 +100,35 @@ void ExperimentFile::add(const EvalRow& row) {
     if (known.step == row.step) return;
   impl_->superseded.compare(row);
   impl_->pending_rows<EvalRow>().push_back(row);
+}
+
+void ExperimentFile::add(const ProbeRow& row) {
+  const auto lock = hdf5::exclusive();
+  if (!impl_->header.probes) {
+    if (!std::exchange(impl_->warned_of_probes, true))
+      log_warning("probes are not recorded: the run was begun by a version whose file has no place for them");
+    return;
+  }
+  impl_->check(row);
+  for (const auto& known : impl_->known_probes)
+    if (known.step == row.step) return;
+  impl_->superseded.compare(row, impl_->header);
+  impl_->pending_rows<ProbeRow>().push_back(row);
+}
+
+void ExperimentFile::add(const SpectraRow& row) {
+  const auto lock = hdf5::exclusive();
+  if (!impl_->header.spectra) {
+    if (!std::exchange(impl_->warned_of_spectra, true))
+      log_warning(
+          "spectra are not recorded: the run was begun by a version whose file has no place for them");
+    return;
+  }
+  impl_->check(row);
+  for (const auto& known : impl_->known_spectra)
+    if (known.step == row.step) return;
+  impl_->superseded.compare(row, impl_->header);
+  impl_->pending_rows<SpectraRow>().push_back(row);
 }
 
 void ExperimentFile::add(const AlarmRow& row) {

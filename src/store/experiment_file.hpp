@@ -9,7 +9,7 @@
 
 namespace weightscope {
 
-/// One row of /train, /eval, /alarms, /init and /segments. Member names are dataset names.
+/// One row of /train, /eval, /probe, /spectra, /alarms, /init and /segments. Member names are dataset names.
 struct TrainRow {
   std::int64_t step = 0;
   double loss = 0, lr = 0, grad_norm = 0, tokens_per_second = 0, step_seconds = 0;
@@ -17,6 +17,18 @@ struct TrainRow {
 struct EvalRow {
   std::int64_t step = 0;
   double loss = 0;
+};
+struct ProbeRow {
+  std::int64_t step = 0;
+  /// Layer by layer, head by head.
+  std::vector<double> attention_logit_max, attention_logit_rms, attention_entropy;
+  std::vector<double> residual_rms;  ///< one more than layers
+};
+struct SpectraRow {
+  std::int64_t step = 0;
+  /// Layer by layer, component by component.
+  std::vector<double> spectral_norm, stable_rank, participation_ratio, alpha, alpha_xmin, alpha_ks;
+  std::vector<double> qk_spectral_norm;  ///< layer by layer, head by head
 };
 struct AlarmRow {
   std::int64_t step = 0;
@@ -42,6 +54,7 @@ struct ExperimentHeader {
   std::string name, config_yaml, version;
   int layers = 0, heads = 0;
   bool head_summaries = true, head_histograms = false, displacement = true;
+  bool probes = true, spectra = true;  ///< false: of a file begun before there was /probe, /spectra
   std::vector<std::string> parameters;
   std::vector<std::string> parameter_shapes;  ///< "[768, 2304]", one per parameter; empty when not known
   std::vector<InitRow> init;
@@ -66,6 +79,9 @@ class ExperimentFile {
 
   void add(const TrainRow& row);
   void add(const EvalRow& row);
+  /// Left out, with one warning, where the file has no /probe.
+  void add(const ProbeRow& row);
+  void add(const SpectraRow& row);  ///< likewise
   void add(const AlarmRow& row);
   void begin_segment(const SegmentRow& row);
   /// Writes tail/STEP.h5 with the rows added since the last append.

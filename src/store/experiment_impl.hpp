@@ -25,12 +25,17 @@ struct ExperimentFile::Impl {
   std::int64_t last_snapshot = -1, updates = 0;
   std::vector<AlarmRow> known_alarms;  ///< of the step at which the run goes on: they may come again
   std::vector<EvalRow> known_evals;    ///< likewise
+  std::vector<ProbeRow> known_probes;
+  std::vector<SpectraRow> known_spectra;
+  bool warned_of_probes = false, warned_of_spectra = false;
 
   template <class Row>
   std::vector<Row>& pending_rows() {
     return std::get<std::vector<Row>>(pending);
   }
   void check(const Snapshot& snapshot) const;
+  void check(const ProbeRow& row) const;
+  void check(const SpectraRow& row) const;
   void write_tail(const Snapshot& snapshot) const;
   void fold_all(const std::string& status);
 };

@@ -57,6 +57,10 @@ ExperimentFile ExperimentFile::resume(const std::filesystem::path& run, const Ex
     if (alarm.step == step) impl->known_alarms.push_back(alarm);
   for (const auto& eval : read_table<EvalRow>(file))
     if (eval.step == step) impl->known_evals.push_back(eval);
+  for (const auto& probe : read_table<ProbeRow>(file, impl->header))
+    if (probe.step == step) impl->known_probes.push_back(probe);
+  for (const auto& spectra : read_table<SpectraRow>(file, impl->header))
+    if (spectra.step == step) impl->known_spectra.push_back(spectra);
   return ExperimentFile(std::move(impl));
 }
 

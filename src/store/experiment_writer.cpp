@@ -24,10 +24,13 @@ struct Close {
   std::int64_t end_step;
   double seconds;
 };
-using Command = std::variant<TrainRow, EvalRow, AlarmRow, SegmentRow, Snapshot, Seal, Close>;
+using Command =
+    std::variant<TrainRow, EvalRow, ProbeRow, SpectraRow, AlarmRow, SegmentRow, Snapshot, Seal, Close>;
 
 void run(ExperimentFile& file, const TrainRow& row) { file.add(row); }
 void run(ExperimentFile& file, const EvalRow& row) { file.add(row); }
+void run(ExperimentFile& file, const ProbeRow& row) { file.add(row); }
+void run(ExperimentFile& file, const SpectraRow& row) { file.add(row); }
 void run(ExperimentFile& file, const AlarmRow& row) { file.add(row); }
 void run(ExperimentFile& file, const SegmentRow& row) { file.begin_segment(row); }
 void run(ExperimentFile& file, const Snapshot& snapshot) { file.append(snapshot); }
@@ -168,6 +171,8 @@ ExperimentWriter::~ExperimentWriter() {
 
 void ExperimentWriter::add(const TrainRow& row) { impl_->push(row); }
 void ExperimentWriter::add(const EvalRow& row) { impl_->push(row); }
+void ExperimentWriter::add(const ProbeRow& row) { impl_->push(row); }
+void ExperimentWriter::add(const SpectraRow& row) { impl_->push(row); }
 void ExperimentWriter::add(const AlarmRow& row) { impl_->push(row); }
 void ExperimentWriter::begin_segment(const SegmentRow& row) { impl_->push(row); }
 void ExperimentWriter::append(Snapshot snapshot) { impl_->push(std::move(snapshot)); }

@@ -25,6 +25,8 @@ class ExperimentWriter {
 
   void add(const TrainRow& row);
   void add(const EvalRow& row);
+  void add(const ProbeRow& row);
+  void add(const SpectraRow& row);
   void add(const AlarmRow& row);
   void begin_segment(const SegmentRow& row);
   void append(Snapshot snapshot);

@@ -37,12 +37,12 @@ hdf5::Values new_rows(const hdf5::DatasetSpec& spec, const std::vector<hdf5::Fil
   return values;
 }
 
-void write_segment(hdf5::File& file, const SegmentRow& row) {
+void write_segment(hdf5::File& file, const SegmentRow& row, const ExperimentHeader& header) {
   const auto& table = table_of<SegmentRow>();
   const auto rows = file.rows("segments/row");
   if (rows == 0) return;
   for (const auto& column : table.columns)
-    file.write(column_spec(table, column, 0), rows - 1, values_of(column, std::span(&row, 1)));
+    file.write(column_spec(table, column, 0, header), rows - 1, values_of(column, std::span(&row, 1)));
 }
 
 void expect_equal(const hdf5::DatasetSpec& spec, const hdf5::Values& read, const hdf5::Values& written,
@@ -87,7 +87,7 @@ void write_temporary(const FoldRequest& request, const std::vector<fs::path>& ta
   }
   const auto counts = parameter_count_spec(request.header);
   if (first && !sources.empty()) file.write(counts, 0, sources.front().read(counts));
-  if (request.segment) write_segment(file, *request.segment);
+  if (request.segment) write_segment(file, *request.segment, request.header);
   file.set_attribute("status", request.status);
   file.set_attribute("config", request.header.config_yaml);
   file.set_attribute("weightscope_version", request.header.version);

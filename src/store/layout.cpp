@@ -24,7 +24,7 @@ void make_tables(hdf5::File& file, const ExperimentHeader& header, FileKind kind
   Rows rows;
   std::get<std::vector<InitRow>>(rows) = header.init;
   for_each_table(rows, [&](const auto& table, const auto& of) {
-    if (kind == FileKind::tail && table.where == Where::sealed) return;
+    if ((kind == FileKind::tail && table.where == Where::sealed) || !recorded(table, header)) return;
     file.make_group(std::string(table.group));
     if (table.index == "row") {
       const auto index = row_index_spec(table.group, of.size(), table.grows);
@@ -32,7 +32,7 @@ void make_tables(hdf5::File& file, const ExperimentHeader& header, FileKind kind
       if (!table.grows) file.write(index, 0, row_numbers(0, of.size()));
     }
     for (const auto& column : table.columns) {
-      const auto spec = column_spec(table, column, of.size());
+      const auto spec = column_spec(table, column, of.size(), header);
       file.make(spec, chunk_rows(spec, kind));
       if (!table.grows) file.write(spec, 0, values_of(column, std::span(of)));
     }
@@ -115,6 +115,8 @@ ExperimentHeader header_of(const hdf5::File& file) {
   header.head_summaries = file.has("head_std");
   header.head_histograms = file.has("head_histogram");
   header.displacement = file.has("displacement");
+  header.probes = file.has("probe/step");
+  header.spectra = file.has("spectra/step");
   const auto texts = [&](const char* path) {
     const hdf5::DatasetSpec spec{path, hdf5::Type::text, {{"parameter", 0, false}}, "", ""};
     return std::get<std::vector<std::string>>(file.read(spec));

@@ -20,8 +20,8 @@ struct Kept {
 };
 
 template <class Row, class F>
-void keep_rows(const hdf5::File& file, Kept& kept, F&& stays) {
-  auto rows = read_table<Row>(file);
+void keep_rows(const hdf5::File& file, const ExperimentHeader& header, Kept& kept, F&& stays) {
+  auto rows = read_table<Row>(file, header);
   const auto before = rows.size();
   std::erase_if(rows, [&](const Row& row) { return !stays(row); });
   kept.everything = kept.everything && rows.size() == before;
@@ -30,10 +30,12 @@ void keep_rows(const hdf5::File& file, Kept& kept, F&& stays) {
 
 Kept what_stays(const hdf5::File& file, const ExperimentHeader& header, std::int64_t step) {
   Kept kept;
-  keep_rows<TrainRow>(file, kept, [&](const TrainRow& r) { return r.step < step; });
-  keep_rows<EvalRow>(file, kept, [&](const EvalRow& r) { return r.step <= step; });
-  keep_rows<AlarmRow>(file, kept, [&](const AlarmRow& r) { return r.step <= step; });
-  keep_rows<SegmentRow>(file, kept, [](const SegmentRow&) { return true; });
+  keep_rows<TrainRow>(file, header, kept, [&](const TrainRow& r) { return r.step < step; });
+  keep_rows<EvalRow>(file, header, kept, [&](const EvalRow& r) { return r.step <= step; });
+  keep_rows<ProbeRow>(file, header, kept, [&](const ProbeRow& r) { return r.step <= step; });
+  keep_rows<SpectraRow>(file, header, kept, [&](const SpectraRow& r) { return r.step <= step; });
+  keep_rows<AlarmRow>(file, header, kept, [&](const AlarmRow& r) { return r.step <= step; });
+  keep_rows<SegmentRow>(file, header, kept, [](const SegmentRow&) { return true; });
   const auto steps = std::get<std::vector<std::int64_t>>(file.read(snapshot_datasets(header).front().spec));
   kept.snapshots =
       static_cast<std::uint64_t>(std::upper_bound(steps.begin(), steps.end(), step) - steps.begin());
@@ -72,10 +74,10 @@ void write_kept(const hdf5::File& from, const RunFiles& files, const ExperimentH
   for_snapshot_rows(from, header, kept.snapshots,
                     [&](const auto& spec, auto at, const auto& values) { to.write(spec, at, values); });
   for_each_table(kept.rows, [&](const auto& table, const auto& rows) {
-    if (!table.grows) return;
+    if (!table.grows || !recorded(table, header)) return;
     if (table.index == "row") to.write(row_index_spec(table.group, 0, true), 0, row_numbers(0, rows.size()));
     for (const auto& column : table.columns)
-      to.write(column_spec(table, column, 0), 0, values_of(column, std::span(rows)));
+      to.write(column_spec(table, column, 0, header), 0, values_of(column, std::span(rows)));
   });
   const auto counts = parameter_count_spec(header);
   if (kept.snapshots > 0) to.write(counts, 0, from.read(counts));
@@ -95,9 +97,9 @@ void verify_kept(const hdf5::File& from, const RunFiles& files, const Experiment
            spec.path);
   });
   for_each_table(kept.rows, [&](const auto& table, const auto& rows) {
-    if (!table.grows) return;
+    if (!table.grows || !recorded(table, header)) return;
     for (const auto& column : table.columns) {
-      const auto spec = column_spec(table, column, 0);
+      const auto spec = column_spec(table, column, 0, header);
       expect(hdf5::first_difference(to.read(spec), values_of(column, std::span(rows))) < 0, spec.path);
     }
   });

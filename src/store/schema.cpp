@@ -73,14 +73,34 @@ std::vector<FixedDataset> fixed_datasets(const ExperimentHeader& h) {
   auto shapes = h.parameter_shapes;
   shapes.resize(h.parameters.size());
   std::vector<std::string> components(kComponentNames.begin(), kComponentNames.end());
-  return {coordinate("layer", Type::i32, first_numbers(h.layers), "1", "transformer block, from the input"),
-          coordinate("component", Type::text, components, "1", "matrix of the block"),
-          coordinate("head", Type::i32, first_numbers(h.heads), "1", "attention head"),
-          coordinate("qkv", Type::text, std::vector<std::string>{"q", "k", "v"}, "1", "query, key or value"),
-          coordinate("parameter", Type::text, h.parameters, "1", "tensor, by its GPT-2 name"),
-          coordinate("bin", Type::f64, centres(), "weight", "centre of a bin of the histograms"),
-          coordinate("bin_edge", Type::f64, edges(), "weight", "edges of the bins, one more than bins"),
-          {{"parameter_shape", Type::text, {parameter_axis(h)}, "1", "shape of the tensor"}, shapes}};
+  std::vector<FixedDataset> all{
+      coordinate("layer", Type::i32, first_numbers(h.layers), "1", "transformer block, from the input"),
+      coordinate("component", Type::text, components, "1", "matrix of the block"),
+      coordinate("head", Type::i32, first_numbers(h.heads), "1", "attention head"),
+      coordinate("qkv", Type::text, std::vector<std::string>{"q", "k", "v"}, "1", "query, key or value"),
+      coordinate("parameter", Type::text, h.parameters, "1", "tensor, by its GPT-2 name"),
+      coordinate("bin", Type::f64, centres(), "weight", "centre of a bin of the histograms"),
+      coordinate("bin_edge", Type::f64, edges(), "weight", "edges of the bins, one more than bins"),
+      {{"parameter_shape", Type::text, {parameter_axis(h)}, "1", "shape of the tensor"}, shapes}};
+  if (h.probes)
+    all.push_back(
+        coordinate("residual_layer", Type::i32, first_numbers(h.layers + 1), "1",
+                   "block before which the residual stream is measured; the last: after all blocks"));
+  return all;
+}
+
+std::vector<Axis> axes_of(Extent extent, const ExperimentHeader& h) {
+  switch (extent) {
+    case Extent::layer_head:
+      return {layer_axis(h), head_axis(h)};
+    case Extent::layer_component:
+      return {layer_axis(h), kComponentAxis};
+    case Extent::residual:
+      return {{"residual_layer", size_of_axis(h.layers + 1), false}};
+    case Extent::one:
+      break;
+  }
+  return {};
 }
 
 DatasetSpec parameter_count_spec(const ExperimentHeader& h) {
@@ -162,9 +182,9 @@ std::vector<DatasetSpec> growing_datasets(const ExperimentHeader& header) {
   for (const auto& dataset : snapshot_datasets(header)) all.push_back(dataset.spec);
   const Rows none;
   for_each_table(none, [&](const auto& table, const auto&) {
-    if (!table.grows) return;
+    if (!table.grows || !recorded(table, header)) return;
     if (table.index == "row") all.push_back(row_index_spec(table.group, 0, true));
-    for (const auto& column : table.columns) all.push_back(column_spec(table, column, 0));
+    for (const auto& column : table.columns) all.push_back(column_spec(table, column, 0, header));
   });
   return all;
 }

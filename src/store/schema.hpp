@@ -49,20 +49,23 @@ struct SnapshotDataset {
 /// In the order of the file; the first is snapshot_step, the scale of the others.
 std::vector<SnapshotDataset> snapshot_datasets(const ExperimentHeader& header);
 
+/// The axes of a column besides its rows.
+std::vector<hdf5::Axis> axes_of(Extent extent, const ExperimentHeader& header);
 /// The datasets of one group; first its `row` dataset, if it has one. `rows`: how long a table is that does
 /// not grow.
 template <class Row>
-hdf5::DatasetSpec column_spec(const Table<Row>& table, const Column<Row>& column, std::uint64_t rows) {
+hdf5::DatasetSpec column_spec(const Table<Row>& table, const Column<Row>& column, std::uint64_t rows,
+                              const ExperimentHeader& header) {
   const std::string group(table.group);
+  std::vector<hdf5::Axis> axes{{group + "/" + std::string(table.index), rows, table.grows}};
+  for (const auto& axis : axes_of(column.extent, header)) axes.push_back(axis);
   const auto type = static_cast<hdf5::Type>(std::visit(
       [](auto member) {
-        return hdf5::Values(std::vector<std::decay_t<decltype(std::declval<Row>().*member)>>()).index();
+        using Field = std::decay_t<decltype(std::declval<Row>().*member)>;
+        return hdf5::Values(std::vector<ElementOf<Field>>()).index();
       },
       column.member));
-  return {group + "/" + std::string(column.name),
-          type,
-          {{group + "/" + std::string(table.index), rows, table.grows}},
-          std::string(column.unit),
+  return {group + "/" + std::string(column.name), type, std::move(axes), std::string(column.unit),
           std::string(column.meaning)};
 }
 hdf5::DatasetSpec row_index_spec(std::string_view group, std::uint64_t rows, bool grows);
@@ -75,13 +78,15 @@ bool in_tail(const hdf5::DatasetSpec& spec);
 bool is_row_index(const hdf5::DatasetSpec& spec);
 /// The values of `rows` for a dataset of a table that grows; empty for any other dataset and for row indices.
 hdf5::Values table_values(const hdf5::DatasetSpec& spec, const Rows& rows);
-/// All rows of a table.
+/// All rows of a table; none where the file does not have it. header: of the file, for tables with columns of
+/// more than one value.
 template <class Row>
-std::vector<Row> read_table(const hdf5::File& file) {
+std::vector<Row> read_table(const hdf5::File& file, const ExperimentHeader& header = {}) {
   std::vector<Row> rows;
   const auto& table = table_of<Row>();
+  if (!recorded(table, header)) return rows;
   for (const auto& column : table.columns) {
-    auto spec = column_spec(table, column, 0);
+    auto spec = column_spec(table, column, 0, header);
     assign(column, file.read(spec), rows);
   }
   return rows;

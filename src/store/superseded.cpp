@@ -30,11 +30,17 @@ std::string difference_text(const std::string& what, const hdf5::Values& now, co
 
 /// The first column in which two rows differ, or "".
 template <class Row>
-std::string row_difference(const Row& now, const Row& before) {
-  for (const auto& column : table_of<Row>().columns) {
+std::string row_difference(const Row& now, const Row& before, const ExperimentHeader& header) {
+  const auto& table = table_of<Row>();
+  for (const auto& column : table.columns) {
     if (column.repeatable == Repeatable::no) continue;
     const auto a = values_of(column, std::span(&now, 1)), b = values_of(column, std::span(&before, 1));
-    if (hdf5::first_difference(a, b) >= 0) return difference_text(std::string(column.name), a, b, 0);
+    const auto at = hdf5::first_difference(a, b);
+    if (at < 0) continue;
+    const auto element = static_cast<std::size_t>(at);
+    auto spec = column_spec(table, column, 0, header);
+    spec.path = column.name;
+    return difference_text(place_in_row(spec, element, header), a, b, element);
   }
   return "";
 }
@@ -50,6 +56,10 @@ Superseded::Superseded(const std::vector<std::filesystem::path>& files, const Ex
       if (row.step >= step) train_[row.step] = row;
     for (const auto& row : read_table<EvalRow>(file))
       if (row.step > step) eval_[row.step] = row;
+    for (const auto& row : read_table<ProbeRow>(file, header))
+      if (row.step > step) probe_[row.step] = row;
+    for (const auto& row : read_table<SpectraRow>(file, header))
+      if (row.step > step) spectra_[row.step] = row;
     const auto steps = std::get<std::vector<std::int64_t>>(file.read(step_spec));
     for (std::uint64_t i = 0; i < steps.size(); ++i)
       if (steps[i] > step) snapshots_[steps[i]] = {path, i};
@@ -60,20 +70,23 @@ void Superseded::note(const std::string& line) {
   if (differences_.size() < kMostDifferences) differences_.push_back(line);
 }
 
-void Superseded::compare(const TrainRow& row) {
-  const auto found = train_.find(row.step);
-  if (found == train_.end()) return;
-  if (const auto text = row_difference(row, found->second); !text.empty())
-    note("train step " + std::to_string(row.step) + ": " + text);
-  train_.erase(found);
+template <class Row>
+void Superseded::compare_row(const Row& row, std::map<std::int64_t, Row>& earlier,
+                             const ExperimentHeader& header) {
+  const auto found = earlier.find(row.step);
+  if (found == earlier.end()) return;
+  if (const auto text = row_difference(row, found->second, header); !text.empty())
+    note(std::string(table_of<Row>().group) + " step " + std::to_string(row.step) + ": " + text);
+  earlier.erase(found);
 }
 
-void Superseded::compare(const EvalRow& row) {
-  const auto found = eval_.find(row.step);
-  if (found == eval_.end()) return;
-  if (const auto text = row_difference(row, found->second); !text.empty())
-    note("eval step " + std::to_string(row.step) + ": " + text);
-  eval_.erase(found);
+void Superseded::compare(const TrainRow& row) { compare_row(row, train_, {}); }
+void Superseded::compare(const EvalRow& row) { compare_row(row, eval_, {}); }
+void Superseded::compare(const SpectraRow& row, const ExperimentHeader& header) {
+  compare_row(row, spectra_, header);
+}
+void Superseded::compare(const ProbeRow& row, const ExperimentHeader& header) {
+  compare_row(row, probe_, header);
 }
 
 void Superseded::compare(const Snapshot& snapshot, const ExperimentHeader& header) {

@@ -20,6 +20,8 @@ class Superseded {
 
   void compare(const TrainRow& row);
   void compare(const EvalRow& row);
+  void compare(const ProbeRow& row, const ExperimentHeader& header);
+  void compare(const SpectraRow& row, const ExperimentHeader& header);
   void compare(const Snapshot& snapshot, const ExperimentHeader& header);
 
   /// The same for a snapshot that is still in the sealed file.
@@ -28,7 +30,8 @@ class Superseded {
 
   /// True when no row is left to be compared and none differed: the files have no further use.
   bool confirmed() const {
-    return differences_.empty() && train_.empty() && eval_.empty() && snapshots_.empty();
+    return differences_.empty() && train_.empty() && eval_.empty() && probe_.empty() && spectra_.empty() &&
+           snapshots_.empty();
   }
   const std::vector<std::string>& differences() const { return differences_; }
 
@@ -38,10 +41,14 @@ class Superseded {
     std::uint64_t row = 0;
   };
   void note(const std::string& line);
+  template <class Row>
+  void compare_row(const Row& row, std::map<std::int64_t, Row>& earlier, const ExperimentHeader& header);
   void compare_with(const Place& place, const Snapshot& snapshot, const ExperimentHeader& header);
 
   std::map<std::int64_t, TrainRow> train_;
   std::map<std::int64_t, EvalRow> eval_;
+  std::map<std::int64_t, ProbeRow> probe_;
+  std::map<std::int64_t, SpectraRow> spectra_;
   std::map<std::int64_t, Place> snapshots_;
   std::vector<std::string> differences_;
 };

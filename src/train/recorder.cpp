@@ -27,6 +27,16 @@ void Recorder::add(const EvalRow& row) {
   log_->write(row);
 }
 
+void Recorder::add(const ProbeRow& row) {
+  if (!writer_) return;
+  writer_->add(row);
+  log_->write(row);
+}
+
+void Recorder::add(const SpectraRow& row) {
+  if (writer_) writer_->add(row);
+}
+
 void Recorder::add(const AlarmRow& row) {
   if (!writer_) return;
   writer_->add(row);

@@ -22,6 +22,8 @@ class Recorder {
 
   void add(const TrainRow& row);
   void add(const EvalRow& row);
+  void add(const ProbeRow& row);
+  void add(const SpectraRow& row);  ///< not into the log
   void add(const AlarmRow& row);
   void begin_segment(const SegmentRow& row);
   void note(const std::string& event, std::int64_t step, const std::string& text);

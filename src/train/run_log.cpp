@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -70,6 +71,14 @@ void RunLog::write(const TrainRow& r) {
 }
 void RunLog::write(const EvalRow& r) {
   line(Json{{"event", "eval"}, {"step", r.step}, {"loss", r.loss}}.dump());
+}
+void RunLog::write(const ProbeRow& r) {
+  line(Json{{"event", "probe"},
+            {"step", r.step},
+            {"largest_attention_logit", std::ranges::max(r.attention_logit_max)},
+            {"smallest_attention_entropy", std::ranges::min(r.attention_entropy)},
+            {"residual_rms", r.residual_rms.back()}}
+           .dump());
 }
 void RunLog::write(const AlarmRow& r) {
   line(Json{{"event", "alarm"},

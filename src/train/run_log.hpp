@@ -20,6 +20,7 @@ class RunLog {
 
   void write(const TrainRow& row);
   void write(const EvalRow& row);
+  void write(const ProbeRow& row);  ///< its extremes; the rest is in the experiment file
   void write(const AlarmRow& row);
   /// {"event": event, "step": step, "text": text}
   void note(const std::string& event, std::int64_t step, const std::string& text);

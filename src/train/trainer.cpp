@@ -14,6 +14,8 @@
 #include "train/cadence.hpp"
 #include "train/evaluator.hpp"
 #include "train/memory_use.hpp"
+#include "train/probe.hpp"
+#include "train/spectra.hpp"
 
 namespace weightscope {
 namespace {
@@ -54,6 +56,8 @@ RunStatus Trainer::run() {
   try {
     if (done == 0) {
       evaluate_at(0);
+      if (config_.monitor.probe_every > 0) probe_at(0);
+      if (config_.monitor.spectra_every > 0) spectra_at(0);
       snapshot_at(0, {});
     }
     while (done < config_.train.steps) {
@@ -115,6 +119,8 @@ void Trainer::after_update(std::int64_t done, const StepResult& result) {
   const std::int64_t last = config_.train.steps;
   if (due(config_.monitor.replicas_every, done, last)) check_replicas(done);
   if (due(config_.eval.every, done, last)) evaluate_at(done);
+  if (due(config_.monitor.probe_every, done, last)) probe_at(done);
+  if (due(config_.monitor.spectra_every, done, last)) spectra_at(done);
   if (snapshot_due(config_, done, sampler_->blocks())) snapshot_at(done, result.moved);
   if (due(config_.checkpoint.every, done, last)) checkpoint_at(done, done == last);
 }
@@ -132,6 +138,18 @@ void Trainer::evaluate_at(std::int64_t done) {
     std::snprintf(text, sizeof text, "step %ld  val loss %.4f", static_cast<long>(done), result.loss);
     log_info(text);
   });
+}
+
+void Trainer::probe_at(std::int64_t done) {
+  auto row = probe(*host_, *gpt_, *store_, *val_file_, config_.monitor.probe_blocks);
+  row.step = done;
+  host_->together([&] { recorder_->add(row); });
+}
+
+void Trainer::spectra_at(std::int64_t done) {
+  auto row = spectra(*host_, *store_, config_.model);
+  row.step = done;
+  host_->together([&] { recorder_->add(row); });
 }
 
 void Trainer::snapshot_at(std::int64_t done, const std::vector<double>& moved) {

@@ -68,6 +68,8 @@ class Trainer {
   void train_step(std::int64_t step);
   void after_update(std::int64_t done, const StepResult& result);
   void evaluate_at(std::int64_t done);
+  void probe_at(std::int64_t done);
+  void spectra_at(std::int64_t done);
   void snapshot_at(std::int64_t done, const std::vector<double>& moved);
   void checkpoint_at(std::int64_t done, bool last);
   /// Records it; throws unless train.nonfinite lets the update be left out.

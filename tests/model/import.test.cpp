@@ -77,6 +77,15 @@ TEST(ModelOf, TakesNoMemoryForAModelThatTheCheckpointDoesNotHold) {
                  [&] { (void)model_of(scratch / "checkpoint"); });
 }
 
+TEST(ExportHf, RefusesNormsOfQAndKBeforeAnythingIsWritten) {
+  const Scratch scratch;
+  ModelConfig m;
+  m.layers = 1, m.heads = 2, m.width = 8, m.block = 4, m.vocab = 9, m.qk_norm = true;
+  const ParamStore store(m, types_of(Precision::fp32), {}, 1);
+  expect_refused("model.qk_norm cannot be exported", [&] { export_hf(scratch / "out", store, m); });
+  EXPECT_FALSE(std::filesystem::exists(scratch / "out"));
+}
+
 TEST(ModelOf, OfAConfigurationThatIsNoneBlamesTheCheckpoint) {
   const Scratch scratch;
   for (const char* yaml : {"model: {layers: 0}", "- 1"}) {

@@ -31,6 +31,11 @@ struct TwinBlock : torch::nn::Module {
     ln_1 = register_module("ln_1", torch::nn::LayerNorm(torch::nn::LayerNormOptions({m.width})));
     c_attn = register_module("c_attn", linear(m.width, 3 * m.width));
     attn_proj = register_module("attn_proj", linear(m.width, m.width));
+    const auto head_norm = [&] {
+      return torch::nn::LayerNorm(torch::nn::LayerNormOptions({m.width / m.heads}));
+    };
+    if (m.qk_norm)
+      q_norm = register_module("q_norm", head_norm()), k_norm = register_module("k_norm", head_norm());
     ln_2 = register_module("ln_2", torch::nn::LayerNorm(torch::nn::LayerNormOptions({m.width})));
     c_fc = register_module("c_fc", linear(m.width, m.mlp_ratio * m.width));
     mlp_proj = register_module("mlp_proj", linear(m.mlp_ratio * m.width, m.width));
@@ -47,8 +52,10 @@ struct TwinBlock : torch::nn::Module {
     const auto B = x_BTC.size(0), T = x_BTC.size(1), C = x_BTC.size(2), H = std::int64_t{model.heads};
     const auto parts = c_attn(x_BTC).split(C, 2);
     const auto heads = [&](const torch::Tensor& t) { return t.view({B, T, H, C / H}).transpose(1, 2); };
-    auto scores = torch::matmul(heads(parts[0]), heads(parts[1]).transpose(2, 3)) /
-                  std::sqrt(static_cast<double>(C / H));
+    auto q = heads(parts[0]), k = heads(parts[1]);
+    if (model.qk_norm) q = q_norm(q), k = k_norm(k);
+    auto scores = torch::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(C / H));
+    logits_BHTT = scores;
     scores = scores.masked_fill(torch::ones({T, T}, torch::kBool).triu(1),
                                 -std::numeric_limits<double>::infinity());
     auto p = torch::softmax(scores, 3);
@@ -68,7 +75,8 @@ struct TwinBlock : torch::nn::Module {
 
   ModelConfig model;
   int layer;
-  torch::nn::LayerNorm ln_1{nullptr}, ln_2{nullptr};
+  torch::Tensor logits_BHTT;  ///< of the last forward pass, future keys included
+  torch::nn::LayerNorm ln_1{nullptr}, ln_2{nullptr}, q_norm{nullptr}, k_norm{nullptr};
   torch::nn::Linear c_attn{nullptr}, attn_proj{nullptr}, c_fc{nullptr}, mlp_proj{nullptr};
 };
 
@@ -92,7 +100,8 @@ struct Twin : torch::nn::Module {
       x = masked(x.reshape({-1, model.width}), model.dropout,
                  Philox(batch.dropout_seed, "dropout.embedding.-1"), batch.first_row * batch.T)
               .view(x.sizes());
-    for (auto& block : blocks) x = block->forward(x, batch);
+    residuals_BTC = {x};
+    for (auto& block : blocks) residuals_BTC.push_back(x = block->forward(x, batch));
     return head(ln_f(x)).view({batch.batch * batch.T, model.vocab});
   }
 
@@ -108,6 +117,8 @@ struct Twin : torch::nn::Module {
     auto& b = *blocks.at(std::stoul(name.substr(2)));
     if (name.find(".ln_1.") != std::string::npos) return weight(b.ln_1);
     if (name.find(".ln_2.") != std::string::npos) return weight(b.ln_2);
+    if (name.find(".q_norm.") != std::string::npos) return weight(b.q_norm);
+    if (name.find(".k_norm.") != std::string::npos) return weight(b.k_norm);
     if (name.find(".c_attn.") != std::string::npos) return weight(b.c_attn);
     if (name.find(".attn.c_proj.") != std::string::npos) return weight(b.attn_proj);
     if (name.find(".c_fc.") != std::string::npos) return weight(b.c_fc);
@@ -117,6 +128,7 @@ struct Twin : torch::nn::Module {
   ModelConfig model;
   torch::nn::Embedding wte{nullptr}, wpe{nullptr};
   std::vector<std::shared_ptr<TwinBlock>> blocks;
+  std::vector<torch::Tensor> residuals_BTC;  ///< of the last forward pass: before each block, after the last
   torch::nn::LayerNorm ln_f{nullptr};
   torch::nn::Linear head{nullptr};
 };

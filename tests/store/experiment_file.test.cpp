@@ -74,6 +74,16 @@ TEST(ExperimentFile, HoldsEveryNumberThatWasGivenToIt) {
   ASSERT_EQ(eval.size(), 3u);
   EXPECT_EQ(eval[2].step, 15);
   EXPECT_EQ(eval[2].loss, made_up_eval(15).loss);
+  const auto probes = read_table<ProbeRow>(sealed, header);
+  ASSERT_EQ(probes.size(), 7u);
+  for (std::size_t i = 0; i < probes.size(); ++i) {
+    const auto want = made_up_probe(header, 3 * static_cast<std::int64_t>(i));
+    EXPECT_EQ(probes[i].step, want.step);
+    EXPECT_EQ(probes[i].attention_logit_max, want.attention_logit_max);
+    EXPECT_EQ(probes[i].attention_logit_rms, want.attention_logit_rms);
+    EXPECT_EQ(probes[i].attention_entropy, want.attention_entropy);
+    EXPECT_EQ(probes[i].residual_rms, want.residual_rms);
+  }
   const auto alarms = read_table<AlarmRow>(sealed);
   ASSERT_EQ(alarms.size(), 1u);
   EXPECT_EQ(alarms[0].message, "loss é at step 7");
@@ -92,12 +102,15 @@ TEST(ExperimentFile, IsTheSameHoweverOftenItIsSealed) {
   const auto header = made_up_header();
   auto a = ExperimentFile::create(once.path(), header), b = ExperimentFile::create(often.path(), header);
   record(a, header, 0, 18);
+  b.add(made_up_probe(header, 0));
   b.append(made_up_snapshot(header, 0));
   b.seal();
   for (std::int64_t step = 0; step < 18; ++step) {
     b.add(made_up_train(step));
     if (step == 7) b.add(made_up_alarm(step));
     if ((step + 1) % 5 == 0) b.add(made_up_eval(step + 1));
+    if ((step + 1) % 3 == 0) b.add(made_up_probe(header, step + 1));
+    if ((step + 1) % 6 == 0) b.add(made_up_spectra(header, step + 1));
     b.seal();  // also with rows that no snapshot has taken along yet
     if ((step + 1) % 4 == 0) b.append(made_up_snapshot(header, step + 1));
   }
@@ -156,6 +169,33 @@ TEST(ExperimentFile, RefusesSnapshotsThatDoNotFit) {
   auto small = made_up_snapshot(header, 5);
   small.heads.pop_back();
   expect_error(Fault::internal, "shape", [&] { file.append(small); });
+}
+
+TEST(ExperimentFile, RefusesProbesThatDoNotFit) {
+  const Folder run;
+  const auto header = made_up_header();
+  auto file = ExperimentFile::create(run.path(), header);
+  auto small = made_up_probe(header, 0);
+  small.residual_rms.pop_back();
+  expect_error(Fault::internal, "shape", [&] { file.add(small); });
+}
+
+TEST(ExperimentFile, OfAVersionWithoutProbesGoesOnWithoutThem) {
+  const Folder with, without;
+  auto header = made_up_header(), old = header;
+  old.probes = false, old.spectra = false;
+  {
+    auto file = ExperimentFile::create(without.path(), old);
+    record(file, old, 0, 8);
+    file.close("stopped", 8, 1);
+  }
+  EXPECT_FALSE(hdf5::File::open_to_read(without / "experiment.h5").has("probe"));
+  auto file = ExperimentFile::resume(without.path(), header, 8);
+  record(file, header, 8, 18);
+  file.close("finished", 18, 1);
+  const auto content = content_of(without / "experiment.h5");
+  EXPECT_EQ(content.count("probe/step"), 0u);
+  EXPECT_EQ(whole_numbers(content, "train/step").size(), 18u);
 }
 
 TEST(ExperimentFile, NamesTheFileWhenTheDiskIsFullAndLosesNothingThatWasWritten) {

@@ -59,6 +59,32 @@ inline TrainRow made_up_train(std::int64_t step) {
   return {step, 5.5 / (t + 1), 1e-3 * t / 3, 1.0 + t / 7, 1e4 + t, 0.1 + t / 100};
 }
 inline EvalRow made_up_eval(std::int64_t step) { return {step, 5.0 / (static_cast<double>(step) + 2)}; }
+inline ProbeRow made_up_probe(const ExperimentHeader& header, std::int64_t step) {
+  const auto numbers = [&](int count, double first) {
+    std::vector<double> values;
+    for (int i = 0; i < count; ++i) values.push_back(first + i + static_cast<double>(step) / 7);
+    return values;
+  };
+  const int heads = header.layers * header.heads;
+  return {step, numbers(heads, 100), numbers(heads, 200), numbers(heads, 300),
+          numbers(header.layers + 1, 400)};
+}
+inline SpectraRow made_up_spectra(const ExperimentHeader& header, std::int64_t step) {
+  const auto numbers = [&](int count, double first) {
+    std::vector<double> values;
+    for (int i = 0; i < count; ++i) values.push_back(first + i + static_cast<double>(step) / 3);
+    return values;
+  };
+  const int n = header.layers * 7;
+  return {step,
+          numbers(n, 100),
+          numbers(n, 200),
+          numbers(n, 300),
+          numbers(n, 400),
+          numbers(n, 500),
+          numbers(n, 600),
+          numbers(header.layers * header.heads, 700)};
+}
 inline AlarmRow made_up_alarm(std::int64_t step) {
   return {step, "loss_spike", "warning", "loss", 7.25, 6.5, "loss é at step " + std::to_string(step)};
 }
@@ -70,16 +96,19 @@ inline SegmentRow made_up_segment(std::int64_t start, int world = 2) {
   return row;
 }
 
-/// Records updates [from, to) with a snapshot after every `every`th; an eval after every fifth, an alarm at
-/// the seventh. `File`: ExperimentFile or ExperimentWriter.
+/// Records updates [from, to) with a snapshot after every `every`th; an eval after every fifth, a probe after
+/// every third, spectra after every sixth, an alarm at the seventh. `File`: ExperimentFile or
+/// ExperimentWriter.
 template <class File>
 void record(File& file, const ExperimentHeader& header, std::int64_t from, std::int64_t to,
             std::int64_t every = 4) {
-  if (from == 0) file.append(made_up_snapshot(header, 0));
+  if (from == 0) file.add(made_up_probe(header, 0)), file.append(made_up_snapshot(header, 0));
   for (std::int64_t step = from; step < to; ++step) {
     file.add(made_up_train(step));
     if (step == 7) file.add(made_up_alarm(step));
     if ((step + 1) % 5 == 0) file.add(made_up_eval(step + 1));
+    if ((step + 1) % 3 == 0) file.add(made_up_probe(header, step + 1));
+    if ((step + 1) % 6 == 0) file.add(made_up_spectra(header, step + 1));
     if ((step + 1) % every == 0) file.append(made_up_snapshot(header, step + 1));
   }
 }

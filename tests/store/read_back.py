@@ -20,7 +20,15 @@ import xarray as xr
 SAMPLE, H5DUMP, FOLDER = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 SEALED, TAIL = FOLDER / "sealed/experiment.h5", FOLDER / "live/tail"
 COMPONENTS = ["c_attn", "q", "k", "v", "attn_proj", "mlp_fc", "mlp_proj"]
-TABLES = ["train", "eval", "alarms", "segments", "init"]
+TABLES = {
+    "train": {"step"},
+    "eval": {"step"},
+    "probe": {"step", "layer", "head", "residual_layer"},
+    "spectra": {"step", "layer", "component", "head"},
+    "alarms": {"row"},
+    "segments": {"row"},
+    "init": {"row"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +83,8 @@ def assert_equal(found: np.ndarray, right: np.ndarray, name: str) -> None:
         assert np.array_equal(found, right), name
 
 
-FIXED = {"layer", "component", "head", "qkv", "parameter", "bin", "bin_edge", "parameter_shape", "parameter_count"}
+FIXED = {"layer", "component", "head", "qkv", "parameter", "bin", "bin_edge", "residual_layer", "parameter_shape"}
+FIXED |= {"parameter_count"}
 
 
 def test_h5py_reads_every_number_of_the_sealed_file(expected: dict) -> None:
@@ -92,7 +101,8 @@ def test_h5py_reads_every_number_of_the_sealed_file(expected: dict) -> None:
             for column in rows[0]:
                 dataset = file[group][column]
                 found = dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
-                assert list(found) == [row[column] for row in rows], f"{group}/{column}"
+                right_values = np.array([row[column] for row in rows]).reshape(found.shape)
+                assert np.array_equal(found, right_values), f"{group}/{column}"
 
 
 def test_counts_account_for_every_element(expected: dict) -> None:
@@ -145,7 +155,7 @@ def test_xarray_gives_named_dimensions_and_coordinates(expected: dict, engine: s
     assert run["histogram"].dims == ("snapshot_step", "layer", "component", "bin")
     assert run["head_std"].dims == ("snapshot_step", "layer", "qkv", "head")
     assert run["parameter_std"].dims == ("snapshot_step", "parameter")
-    assert set(run.coords) == {"snapshot_step", "layer", "component", "head", "qkv", "parameter", "bin", "bin_edge"}
+    assert set(run.coords) == {"snapshot_step", *FIXED} - {"parameter_shape", "parameter_count"}
     assert list(run["component"].values) == COMPONENTS
     assert list(run["parameter"].values) == expected["parameters"]
     assert list(run["parameter_shape"].values) == expected["parameter_shapes"]
@@ -158,11 +168,15 @@ def test_xarray_gives_named_dimensions_and_coordinates(expected: dict, engine: s
     assert head == pytest.approx(statistics(expected["snapshots"][4]["heads"][2 * 3 + 2])["mean"], rel=1e-13)
     for name, values in snapshot_arrays(expected, expected["snapshots"]).items():
         assert_equal(run[name].values, values, name)
-    for group in TABLES:
+    for group, dimensions in TABLES.items():
         table = xr.open_dataset(SEALED, group=group, engine=engine)
-        assert set(table.sizes) == {"step" if group in ("train", "eval") else "row"}, group
+        assert set(table.sizes) == dimensions, group
     train = xr.open_dataset(SEALED, group="train", engine=engine)
     assert train["loss"].sel(step=5).item() == expected["tables"]["train"][5]["loss"]
+    probe = xr.open_dataset(SEALED, group="probe", engine=engine)
+    assert probe["attention_entropy"].dims == ("step", "layer", "head")
+    assert probe["attention_entropy"].sel(step=6)[1, 2].item() == expected["tables"]["probe"][2]["attention_entropy"][5]
+    assert probe["residual_rms"].dims == ("step", "residual_layer")
 
 
 def test_netcdf4_library_sees_dimensions(expected: dict) -> None:
@@ -183,7 +197,13 @@ def test_tail_files_have_the_schema_of_the_sealed_file(expected: dict) -> None:
                 assert {n for n in tail if isinstance(tail[n], h5py.Dataset)} == {
                     n for n in sealed if isinstance(sealed[n], h5py.Dataset)
                 }
-                assert {n for n in tail if isinstance(tail[n], h5py.Group)} == {"train", "eval", "alarms"}
+                assert {n for n in tail if isinstance(tail[n], h5py.Group)} == {
+                    "train",
+                    "eval",
+                    "probe",
+                    "spectra",
+                    "alarms",
+                }
                 for name, values in snapshot_arrays(expected, [snapshot]).items():
                     assert_equal(tail[name][()], values, name)
     rows = [step for path in tails for step in h5py.File(path)["train/step"][()]]

@@ -160,15 +160,27 @@ TEST(Resume, NamesTheFirstNumberThatDiffersInEachRow) {
   file.add(other_eval);
   ASSERT_EQ(file.differences().size(), 2u);
   EXPECT_EQ(file.differences()[1].find("eval step 10: loss is "), 0u) << file.differences()[1];
+  auto other_probe = made_up_probe(header, 12);
+  other_probe.attention_entropy[4] = 0.5;
+  file.add(made_up_probe(header, 9)), file.add(other_probe), file.add(made_up_probe(header, 15));
+  ASSERT_EQ(file.differences().size(), 3u);
+  EXPECT_EQ(
+      file.differences()[2].find("probe step 12: attention_entropy of layer 1, head 1 is 0.5, was 305.7"), 0u)
+      << file.differences()[2];
+  auto other_spectra = made_up_spectra(header, 12);
+  other_spectra.alpha[9] = 0.5;
+  file.add(other_spectra);
+  ASSERT_EQ(file.differences().size(), 4u);
+  EXPECT_EQ(file.differences()[3], "spectra step 12: alpha of layer 1, k is 0.5, was 413");
   auto snapshot = made_up_snapshot(header, 12);
   snapshot.wall_time = 1e9;
   ++snapshot.components[7 + 2].histogram.bins[448];
   file.append(snapshot);
-  ASSERT_EQ(file.differences().size(), 3u);
-  EXPECT_EQ(file.differences()[2], "snapshot 12: histogram of layer 1, k, bin 448 is 1, was 0");
+  ASSERT_EQ(file.differences().size(), 5u);
+  EXPECT_EQ(file.differences()[4], "snapshot 12: histogram of layer 1, k, bin 448 is 1, was 0");
   file.append(made_up_snapshot(header, 16));
   file.close("finished", 16, 1);
-  EXPECT_EQ(file.differences().size(), 3u);
+  EXPECT_EQ(file.differences().size(), 5u);
   EXPECT_EQ(RunFiles{run.path()}.set_aside_files().size(), 1u) << "kept for whoever wants to know";
 }
 

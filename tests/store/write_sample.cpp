@@ -57,6 +57,27 @@ Json tables() {
                      {"step_seconds", r.step_seconds}});
     if ((step + 1) % 5 == 0) eval.push_back({{"step", step + 1}, {"loss", made_up_eval(step + 1).loss}});
   }
+  Json probe = Json::array();
+  for (std::int64_t step = 0; step <= 18; step += 3) {
+    const auto r = made_up_probe(made_up_header(), step);
+    probe.push_back({{"step", r.step},
+                     {"attention_logit_max", r.attention_logit_max},
+                     {"attention_logit_rms", r.attention_logit_rms},
+                     {"attention_entropy", r.attention_entropy},
+                     {"residual_rms", r.residual_rms}});
+  }
+  Json spectra = Json::array();
+  for (const std::int64_t step : {6, 12, 18}) {
+    const auto r = made_up_spectra(made_up_header(), step);
+    spectra.push_back({{"step", r.step},
+                       {"spectral_norm", r.spectral_norm},
+                       {"stable_rank", r.stable_rank},
+                       {"participation_ratio", r.participation_ratio},
+                       {"alpha", r.alpha},
+                       {"alpha_xmin", r.alpha_xmin},
+                       {"alpha_ks", r.alpha_ks},
+                       {"qk_spectral_norm", r.qk_spectral_norm}});
+  }
   const auto a = made_up_alarm(7);
   const auto s = made_up_segment(0);
   Json init = Json::array();
@@ -74,6 +95,8 @@ Json tables() {
                     {"verdict", r.verdict}});
   return {{"train", train},
           {"eval", eval},
+          {"probe", probe},
+          {"spectra", spectra},
           {"init", init},
           {"alarms",
            {{{"step", a.step},

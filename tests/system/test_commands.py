@@ -164,6 +164,20 @@ def test_measure_writes_one_snapshot_of_any_weights(run: Program) -> None:
     assert run("measure", "run", "-o", "weights.h5", check=False).code == 5
 
 
+def test_a_model_with_qk_norm_is_sampled_evaluated_and_measured_but_not_exported(program: Program, tiny: Path) -> None:
+    program.train(tiny, "run", model__qk_norm="true")
+    assert program("sample", "run", "--prompt", "line", "--tokens", 5).out.startswith("line")
+    loss = json.loads(program("eval", "run", "--tokens", "data/val.bin", "--format", "json").out)["loss"]
+    assert 0 < loss < 6
+    program("measure", "run", "-o", "weights.h5")
+    with xr.open_dataset(program.folder / "weights.h5", engine="h5netcdf") as one:
+        assert one["parameter_std"].sel(parameter="h.1.attn.k_norm.weight").item() > 0
+    refused = program("export", "run", "-o", "out", check=False)
+    assert refused.code == 4
+    assert "model.qk_norm cannot be exported" in refused.err
+    assert not (program.folder / "out").exists()
+
+
 def test_samples_are_a_function_of_the_seed(run: Program) -> None:
     first = run("sample", "run", "--prompt", "line", "--tokens", 40, "--seed", 3).out
     assert first == run("sample", "run", "--prompt", "line", "--tokens", 40, "--seed", 3).out
@@ -195,6 +209,20 @@ def test_a_command_of_one_rank_under_mpirun_runs_once_and_ends(program: Program)
     ("name", "settings"),
     [
         ("tiny", {"model__width": 64, "model__block": 64, "train__global_batch": 64, "train__micro_batch": 32}),
+        (
+            "medium-qk-norm-probed-spectra",
+            {
+                "model__width": 384,
+                "model__heads": 6,
+                "model__layers": 6,
+                "model__block": 128,
+                "train__global_batch": 16,
+                "train__micro_batch": 8,
+                "model__qk_norm": "true",
+                "monitor__probe_every": 1,
+                "monitor__spectra_every": 1,
+            },
+        ),
         (
             "medium",
             {

@@ -25,6 +25,7 @@ def train_rows(program: Program, run: str) -> list[tuple]:
         (2, {"train__precision": "bf16", "model__tied": "false"}),
         (2, {"parallel__zero": 1}),
         (2, {"parallel__reduction": "reproducible", "train__recompute": "true"}),
+        (2, {"model__qk_norm": "true"}),
     ],
 )
 def test_resume_from_a_checkpoint_is_exact(program: Program, tiny: Path, ranks: int, settings: dict) -> None:

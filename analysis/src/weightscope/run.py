@@ -103,6 +103,9 @@ def open_run(path: str | os.PathLike[str], *, histograms: bool = True) -> Run:
     if "bin" in snapshots.coords and "histogram" in snapshots:
         snapshots.bin.attrs["long_name"] = "bin centre (weight value)"
     empty = {name: data.get(name, xr.Dataset()) for name in schema.GROUP_KEY}
+    for name in schema.GROUP_TRAILING:  # their axes beyond the rows are those of the root
+        axes = [axis for axis in snapshots.coords if axis in empty[name].dims]
+        empty[name] = empty[name].assign_coords({axis: snapshots[axis] for axis in axes})
     return Run(
         path=Path(path),
         snapshots=snapshots,

@@ -30,12 +30,14 @@ COMPONENT_PARAMETER: Final = {
 SHOWN: Final = ("q", "k", "v", "c_attn", "attn_proj", "mlp_fc", "mlp_proj")  # parts before the whole
 
 SNAPSHOT: Final = "snapshot_step"
+_RESIDUAL: Final = "residual_layer"  # one more than layers: before each block, and after the last
 _PER_COMPONENT = (SNAPSHOT, "layer", "component")
 _PER_HEAD = (SNAPSHOT, "layer", "qkv", "head")
 _PER_PARAMETER = (SNAPSHOT, "parameter")
 
 ROOT: Final[dict[str, tuple[str, ...]]] = {
     **{name: (name,) for name in (SNAPSHOT, "layer", "component", "head", "parameter", "bin", "bin_edge", "qkv")},
+    _RESIDUAL: (_RESIDUAL,),
     **dict.fromkeys(("epoch", "tokens", "wall_time"), (SNAPSHOT,)),
     **dict.fromkeys(
         (
@@ -63,6 +65,10 @@ GROUP_KEY: Final = {
     "probe": "step",
 }
 GROUP_TRAILING: Final = {"spectra": ("layer", "component"), "probe": ("layer", "head")}
+_OTHER_TRAILING: Final = {
+    ("probe", "residual_rms"): (_RESIDUAL,),
+    ("spectra", "qk_spectral_norm"): ("layer", "head"),
+}
 
 
 def dimensions(group: str, name: str, rank: int) -> tuple[str, ...] | None:
@@ -71,5 +77,7 @@ def dimensions(group: str, name: str, rank: int) -> tuple[str, ...] | None:
         return ROOT.get(name)
     if rank == 1:
         return (GROUP_KEY[group],)
+    if (group, name) in _OTHER_TRAILING:
+        return (GROUP_KEY[group], *_OTHER_TRAILING[group, name])
     dims = (GROUP_KEY[group], *GROUP_TRAILING.get(group, ()))
     return dims if len(dims) == rank else None

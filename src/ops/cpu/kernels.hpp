@@ -14,6 +14,14 @@ struct AttentionShape {
   Index batch, tokens, heads, width;  ///< B, T, H, and the width of a head: D = C / H
 };
 
+/// Gains and biases [D] of the norms of q and k, and where their gradients go; no biases: null.
+struct QkNormWeights {
+  const float *gain[2], *bias[2];
+};
+struct QkNormGradients {
+  float *gain[2], *bias[2];
+};
+
 /// Kernels whose activations are T (float or bf16). Null pointers stand for absent operands.
 template <class T>
 struct Typed {
@@ -22,6 +30,9 @@ struct Typed {
   void (*layer_norm_backward)(const T* dy, const float* s, const float* mean, const float* rstd,
                               const float* w, float* ds, bool onto, T* ds_work, float* dw, float* db,
                               bool add, Index R, Index C);
+  void (*qk_norm)(T* qkv, T* raw, const QkNormWeights& norm, Index R, Index H, Index D);
+  void (*qk_norm_backward)(T* dqkv, const T* raw, const QkNormWeights& norm, const QkNormGradients& gradients,
+                           bool add, Index R, Index H, Index D);
   void (*gelu)(const T* x, T* y, Index n, bool erf);
   void (*gelu_backward)(const T* x, T* dy, float* db, bool erf, bool add, Index R, Index N);
   void (*column_sum)(const T* x, float* out, bool add, Index R, Index N);

@@ -12,6 +12,8 @@
 
 #include "ops/cpu/layer_norm.inl"
 
+#include "ops/cpu/qk_norm.inl"
+
 #include "ops/cpu/gelu.inl"
 
 #include "ops/cpu/cross_entropy.inl"
@@ -46,16 +48,10 @@ namespace weightscope::cpu::WEIGHTSCOPE_ISA {
 #define WEIGHTSCOPE_TEXT(x) WEIGHTSCOPE_TEXT_(x)
 
 template <class T>
-constexpr Typed<T> kTyped{residual_layer_norm<T>,
-                          layer_norm_backward<T>,
-                          gelu<T>,
-                          gelu_backward<T>,
-                          column_sum<T>,
-                          add_to<T>,
-                          cross_entropy<T>,
-                          dropout<T>,
-                          attention<T>,
-                          attention_backward<T>};
+constexpr Typed<T> kTyped{
+    residual_layer_norm<T>, layer_norm_backward<T>, qk_norm<T>, qk_norm_backward<T>, gelu<T>,
+    gelu_backward<T>,       column_sum<T>,          add_to<T>,  cross_entropy<T>,    dropout<T>,
+    attention<T>,           attention_backward<T>};
 
 constexpr Kernels kTable{WEIGHTSCOPE_TEXT(WEIGHTSCOPE_ISA),
                          kTyped<float>,
