@@ -20,7 +20,10 @@ from selenium.webdriver.common.keys import Keys
 from weightscope.report.command import main
 from weightscope.report.figures import FIGURES
 
-DRAWN = ("ridge", "heat", "slice", "std", "growth", "displacement", "kurtosis", "tailratio", "heads", "updates", "loss")
+DRAWN = (
+    *("ridge", "heat", "slice", "std", "growth", "displacement", "kurtosis", "tailratio"),
+    *("tailmass", "hill", "weibull", "heads", "updates", "loss"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +61,13 @@ def test_the_page_asks_for_nothing_beyond_itself(page: Page, report: Path) -> No
 @pytest.mark.parametrize(
     ("control", "value", "changing", "staying"),
     [
-        ("layer", "3", ("ridge", "heat", "slice"), ("std", "heads", "loss")),
+        ("layer", "3", ("ridge", "heat", "slice", "tailmass"), ("std", "heads", "loss", "hill")),
         ("component", "3", ("ridge", "heat", "slice", "std", "kurtosis", "tailratio"), ("loss", "heads")),
+        ("component", "2", ("tailmass", "hill", "weibull"), ("loss", "heads")),
         ("component", "6", ("growth", "updates"), ("loss",)),
         ("density", "log", ("ridge", "heat", "slice"), ("std", "loss")),
         ("row", "2", ("slice", "heads"), ("ridge", "std")),
-        ("steps", "log", ("std", "kurtosis", "updates", "loss"), ("ridge", "heads")),
+        ("steps", "log", ("std", "kurtosis", "updates", "loss", "hill", "tailmass"), ("ridge", "heads")),
     ],
 )
 def test_a_control_redraws_what_depends_on_it_and_nothing_else(

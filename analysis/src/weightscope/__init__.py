@@ -9,5 +9,6 @@ from weightscope.errors import UnusableFileError
 from weightscope.findings import Finding, examine
 from weightscope.run import Run
 from weightscope.run import open_run as open
+from weightscope.tail_statistics import tail_statistics
 
-__all__ = ["Finding", "Run", "UnusableFileError", "examine", "open"]
+__all__ = ["Finding", "Run", "UnusableFileError", "examine", "open", "tail_statistics"]

@@ -21,6 +21,12 @@ _CAPTION = (
     "errors (± is one); claims about depth need several seeds."
 )
 
+_TAIL_SHAPE = (
+    "Three numbers from the histograms alone. How much lies beyond thresholds that stay where the start put them; how "
+    "fast the outermost weights thin out, whatever their width; and whether the body still has the shape of a normal "
+    "distribution. Table: means over layers at the last snapshot; ± is the largest standard error of one layer."
+)
+
 
 def _readings(run: Run) -> list[dict[str, str]]:
     found = summary.losses(run)
@@ -144,6 +150,8 @@ def context(run: Run, index: int) -> dict[str, Any]:
         "histogram_text": _histogram_text(run),
         "depth_rows": tables.depth_rows(run),
         "tail_rows": tables.tail_rows(run),
+        "tail_shape_rows": tables.tail_shape_rows(run),
+        "tail_shape_text": _TAIL_SHAPE,
         "mixture_text": _mixture_text(run),
         "has_heads": "head_std" in run.snapshots,
         "has_updates": "update_ratio" in run.snapshots,

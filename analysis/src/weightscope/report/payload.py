@@ -14,8 +14,10 @@ from weightscope import bins, moments, schema
 from weightscope.course import course
 from weightscope.report import sampling
 from weightscope.run import Run
+from weightscope.tail_statistics import tail_statistics
 
 _MATRICES = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
+_TAILS = ("tail_mass", "tail_mass_low", "tail_mass_high", "hill", "weibull_k")
 _KEPT_BITS = np.uint32(0xFFFFFC00)  # 13 bits of mantissa, 1e-4: finer than any pixel, and compresses well
 _DTYPES = {"f": "<f4", "i": "<i4", "u": "<u4"}
 
@@ -61,7 +63,8 @@ def _histograms(run: Run, std: np.ndarray) -> dict[str, np.ndarray]:
     }
     if "head_std" in run.snapshots:
         arrays["head_std"] = run.snapshots["head_std"].values[rows]
-    return arrays
+    found = tail_statistics(run, rows).sel(component=list(schema.COMPONENTS))
+    return arrays | {name: found[name].values for name in _TAILS}
 
 
 def _updates(run: Run, rows: np.ndarray) -> dict[str, np.ndarray]:
