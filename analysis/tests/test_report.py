@@ -98,6 +98,21 @@ def test_the_drawn_std_is_the_recorded_std(page: Page, experiment: Path) -> None
     assert drawn == pytest.approx(std.tolist(), rel=2e-4)
 
 
+def test_the_walk_of_adamw_lies_over_the_std_and_its_rotation_over_the_updates(page: Page, experiment: Path) -> None:
+    import weightscope
+    from weightscope.equilibrium import adamw_course
+
+    found = adamw_course(weightscope.open(experiment))
+    assert found is not None
+    named = "document.querySelector('[data-figure={}]').data.find((trace) => trace.name === '{}').y"
+    drawn = page.run(named.format("std", "AdamW, random"))
+    random = found["random_rms"].sel(component="q").mean("layer").values
+    assert drawn == pytest.approx(random.tolist(), rel=2e-4)
+    drawn = page.run(named.format("updates", "equilibrium"))
+    assert drawn == pytest.approx(found["rotation"].values.tolist(), rel=2e-4)
+    assert "rms / random" in page.run("document.querySelector('main').textContent")
+
+
 def test_the_loss_changes_its_unit(page: Page) -> None:
     page.session.find_element(By.CSS_SELECTOR, "input[value=bits]").click()
     page.wait("document.querySelector('[data-figure=loss]').textContent.includes('bits per byte')", 10)

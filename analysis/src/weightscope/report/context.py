@@ -12,7 +12,7 @@ from weightscope.course import course, mixture_part
 from weightscope.finding import fixed, number
 from weightscope.findings import examine
 from weightscope.findings_text import findings_sentences
-from weightscope.report import sampling, tables
+from weightscope.report import sampling, tables, width
 from weightscope.report.payload import payload
 from weightscope.run import Run
 
@@ -150,6 +150,8 @@ def context(run: Run, index: int) -> dict[str, Any]:
         "histogram_text": _histogram_text(run),
         "depth_rows": tables.depth_rows(run),
         "tail_rows": tables.tail_rows(run),
+        "width_text": width.text(run),
+        "width_rows": width.rows(run),
         "tail_shape_rows": tables.tail_shape_rows(run),
         "tail_shape_text": _TAIL_SHAPE,
         "mixture_text": _mixture_text(run),

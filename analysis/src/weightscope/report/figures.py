@@ -14,6 +14,7 @@ from scipy.special import ndtr
 
 from weightscope import bins, ranks, schema, summary
 from weightscope.course import course
+from weightscope.equilibrium import adamw_course
 from weightscope.figure_files import write_all
 from weightscope.finding import fixed, p_text
 from weightscope.hill import NORMAL_HILL
@@ -118,10 +119,15 @@ def qkv_histograms(run: Run) -> Figure:
 
 
 def std_by_layer(run: Run) -> Figure:
+    """Dashed: the rms that AdamW with random gradients would have given them."""
     figure, axes = _figure(4, size=(10, 3), sharey=True)
+    adamw = adamw_course(run)
     for ax, (component, _, _, name) in zip(axes[0], EXAMINED_STYLE, strict=True):
         c = course(run, component)
         _layer_lines(ax, c.steps, c.std)
+        if adamw is not None:
+            random = adamw["random_rms"].sel(component=component).mean("layer")
+            ax.plot(c.steps, random, color="#1d1e20", lw=1.4, ls="--", label="AdamW,\nrandom")
         ax.set_title(name)
     axes[0, 0].set_ylabel("standard deviation")
     axes[0, 0].set_ylim(bottom=0)

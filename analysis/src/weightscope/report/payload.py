@@ -12,7 +12,7 @@ import numpy as np
 
 from weightscope import bins, moments, schema
 from weightscope.course import course
-from weightscope.report import sampling
+from weightscope.report import sampling, width
 from weightscope.run import Run
 from weightscope.tail_statistics import tail_statistics
 
@@ -122,5 +122,6 @@ def payload(run: Run, meta: dict[str, Any]) -> str:
         "count": count[-1].astype(np.uint32),
         **_histograms(run, std),
         **_updates(run, rows),
+        **width.arrays(run, rows),
     }
     return encode(arrays, meta)
