@@ -35,9 +35,9 @@ def rotation(lr: np.ndarray | float, decay: float, beta1: float) -> np.ndarray:
 
 def random_walk(lr: np.ndarray, decay: float, beta1: float, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """lr: of each update (n). (kept, added), each (n + 1): after i of them E[w²] = kept[i]·E[w²] at the start +
-    added[i], when gradients are independent of each other and of the weights. `first`: index of the first update, for the bias
-    correction of the momentum, which is taken to be zero there. Second moments are carried exactly; that Adam's
-    denominator is the gradient's rms is the approximation (3 % for β₂ = 0.95)."""
+    added[i], when gradients are independent of each other and of the weights. `first`: index of the first
+    update, for the bias correction of the momentum, which is taken to be zero there. Second moments are carried
+    exactly; that Adam's denominator is the gradient's rms is the approximation (3 % for β₂ = 0.95)."""
     kept, added = np.ones(len(lr) + 1), np.zeros(len(lr) + 1)
     squared, crossed = 0.0, 0.0  # E[m²] and E[w·m] of the momentum m, gradients normalized
     for i, eta in enumerate(np.asarray(lr, dtype=float).tolist()):

@@ -45,7 +45,8 @@ def _by_component(run: Run, name: str, rows: np.ndarray) -> np.ndarray:
     return run.snapshots[name].sel(component=list(schema.COMPONENTS)).values[rows]
 
 
-def _histograms(run: Run, std: np.ndarray) -> dict[str, np.ndarray]:
+def histograms(run: Run, std: np.ndarray) -> dict[str, np.ndarray]:
+    """Joined bins and what is read from histograms; `std` decides how fine the bins must be."""
     rows = sampling.histogram_rows(run)
     counts = run.snapshots["histogram"].sel(component=list(schema.COMPONENTS)).values[rows]
     positive = std[std > 0]
@@ -120,7 +121,7 @@ def payload(run: Run, meta: dict[str, Any]) -> str:
         "all_step": run.snapshots[schema.SNAPSHOT].values.astype(np.int32),
         "std_error": moments.std_error(shared["std"][ends], shared["kurtosis"][ends], count[ends]),
         "count": count[-1].astype(np.uint32),
-        **_histograms(run, std),
+        **histograms(run, std),
         **_updates(run, rows),
         **width.arrays(run, rows),
     }
