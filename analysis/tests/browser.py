@@ -47,13 +47,13 @@ def chromium(profile: Path, dark: bool = False) -> Iterator[webdriver.Chrome]:
 
 
 class Page:
-    """An opened report. `ready_ms`: milliseconds until everything was drawn."""
+    """An opened report, or the page at an address. `ready_ms`: milliseconds until everything was drawn."""
 
-    def __init__(self, session: webdriver.Chrome, path: Path, width: int = SIZE[0]) -> None:
+    def __init__(self, session: webdriver.Chrome, where: Path | str, width: int = SIZE[0]) -> None:
         self.session = session
         metrics = {"width": width, "height": SIZE[1], "deviceScaleFactor": 1, "mobile": False}
         session.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        session.get(path.resolve().as_uri())
+        session.get(where if isinstance(where, str) else where.resolve().as_uri())
         self.wait("document.documentElement.dataset.ready")
         self.ready_ms = int(self.run("document.documentElement.dataset.ready"))
 

@@ -20,7 +20,10 @@ from selenium.webdriver.common.keys import Keys
 from weightscope.report.command import main
 from weightscope.report.figures import FIGURES
 
-DRAWN = ("ridge", "heat", "slice", "std", "growth", "displacement", "kurtosis", "tailratio", "heads", "updates", "loss")
+DRAWN = (
+    *("ridge", "heat", "slice", "std", "growth", "displacement", "kurtosis", "tailratio"),
+    *("tailmass", "hill", "weibull", "heads", "updates", "loss"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +61,13 @@ def test_the_page_asks_for_nothing_beyond_itself(page: Page, report: Path) -> No
 @pytest.mark.parametrize(
     ("control", "value", "changing", "staying"),
     [
-        ("layer", "3", ("ridge", "heat", "slice"), ("std", "heads", "loss")),
+        ("layer", "3", ("ridge", "heat", "slice", "tailmass"), ("std", "heads", "loss", "hill")),
         ("component", "3", ("ridge", "heat", "slice", "std", "kurtosis", "tailratio"), ("loss", "heads")),
+        ("component", "2", ("tailmass", "hill", "weibull"), ("loss", "heads")),
         ("component", "6", ("growth", "updates"), ("loss",)),
         ("density", "log", ("ridge", "heat", "slice"), ("std", "loss")),
         ("row", "2", ("slice", "heads"), ("ridge", "std")),
-        ("steps", "log", ("std", "kurtosis", "updates", "loss"), ("ridge", "heads")),
+        ("steps", "log", ("std", "kurtosis", "updates", "loss", "hill", "tailmass"), ("ridge", "heads")),
     ],
 )
 def test_a_control_redraws_what_depends_on_it_and_nothing_else(
@@ -92,6 +96,21 @@ def test_the_drawn_std_is_the_recorded_std(page: Page, experiment: Path) -> None
     std = weightscope.open(experiment).snapshots["std"].sel(component="q", layer=2).values
     drawn = page.run("Array.from(document.querySelector('[data-figure=std]').data[2].y)")
     assert drawn == pytest.approx(std.tolist(), rel=2e-4)
+
+
+def test_the_walk_of_adamw_lies_over_the_std_and_its_rotation_over_the_updates(page: Page, experiment: Path) -> None:
+    import weightscope
+    from weightscope.equilibrium import adamw_course
+
+    found = adamw_course(weightscope.open(experiment))
+    assert found is not None
+    named = "document.querySelector('[data-figure={}]').data.find((trace) => trace.name === '{}').y"
+    drawn = page.run(named.format("std", "AdamW, random"))
+    random = found["random_rms"].sel(component="q").mean("layer").values
+    assert drawn == pytest.approx(random.tolist(), rel=2e-4)
+    drawn = page.run(named.format("updates", "equilibrium"))
+    assert drawn == pytest.approx(found["rotation"].values.tolist(), rel=2e-4)
+    assert "rms / random" in page.run("document.querySelector('main').textContent")
 
 
 def test_the_loss_changes_its_unit(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""weightscope-watch follows a run while it grows."""
+"""weightscope-watch --text follows a run while it grows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import synthetic
 import tails
 from h5write import write
-from weightscope import watch
+from weightscope import watch, watch_text
 
 TRUTH = synthetic.Truth(layers=2, walk=(1.0, 0.5), width=16, heads=2, steps=(0, 4, 8, 20, 40))
 
@@ -28,12 +28,12 @@ def growing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         else:
             write(folder / "experiment.h5", *synthetic.groups(TRUTH))
 
-    monkeypatch.setattr(watch.time, "sleep", go_on)
+    monkeypatch.setattr(watch_text.time, "sleep", go_on)
     return folder
 
 
 def test_each_snapshot_is_told_once_until_the_run_ends(growing: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert watch.main([str(growing)]) == 0
+    assert watch.main([str(growing), "--text"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [row.split()[0] for row in lines[1:-1]] == ["0", "4", "8", "20", "40"]
     assert lines[-1] == "status: finished"
@@ -43,14 +43,21 @@ def test_each_snapshot_is_told_once_until_the_run_ends(growing: Path, capsys: py
 
 
 def test_once_does_not_wait(growing: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert watch.main([str(growing), "--once"]) == 0
+    assert watch.main([str(growing), "--text", "--once"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "status: running"
 
 
 def test_the_report_is_written_along(growing: Path, tmp_path: Path) -> None:
-    assert watch.main([str(growing), "-o", str(tmp_path / "live.html")]) == 0
+    assert watch.main([str(growing), "--text", "-o", str(tmp_path / "live.html")]) == 0
     assert "was trained for 40 steps" in (tmp_path / "live.html").read_text(encoding="utf-8")
 
 
 def test_an_unusable_run_is_exit_code_4(tmp_path: Path) -> None:
-    assert watch.main([str(tmp_path / "nothing")]) == 4
+    assert watch.main([str(tmp_path / "nothing"), "--text"]) == 4
+
+
+def test_what_belongs_to_text_is_refused_without_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        watch.main([str(tmp_path), "--once"])
+    assert left.value.code == 2
+    assert "belong to --text" in capsys.readouterr().err

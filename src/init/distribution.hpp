@@ -16,7 +16,8 @@ struct Distribution {
 
   /// Standard deviation of the elements of a [rows, columns] tensor, truncation included.
   double expected_std(std::int64_t rows, std::int64_t columns) const;
-  /// Excess kurtosis: 0 of the normal, −1.2 of the uniform. 0 for orthogonal, whose elements are nearly normal.
+  /// Excess kurtosis: 0 of the normal, −1.2 of the uniform. 0 for orthogonal, whose elements are nearly
+  /// normal.
   double kurtosis() const;
   /// P(element <= x). NaN for orthogonal: its elements have a distribution that depends on the shape.
   double cdf(double x) const;

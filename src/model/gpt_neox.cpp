@@ -71,7 +71,8 @@ Measurement measure_tensor(const TensorRef& ref, const std::filesystem::path& fi
 
 std::string listed(const std::string& what, const std::vector<std::string>& names) {
   std::string text = what + ": " + std::to_string(names.size()) + " (";
-  for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), 3); ++i) text += (i > 0 ? ", " : "") + names[i];
+  for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), 3); ++i)
+    text += (i > 0 ? ", " : "") + names[i];
   return text + (names.size() > 3 ? ", …)" : ")");
 }
 

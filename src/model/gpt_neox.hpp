@@ -8,8 +8,8 @@
 
 namespace weightscope {
 
-/// A checkpoint with the tensor names of GPT-NeoX (Pythia), as far as its initialization goes: the same blocks
-/// under other names, without position embeddings. Each tensor was read, measured and let go of.
+/// A checkpoint with the tensor names of GPT-NeoX (Pythia), as far as its initialization goes: the same
+/// blocks under other names, without position embeddings. Each tensor was read, measured and let go of.
 struct NeoxAudit {
   ModelConfig model;
   std::vector<Parameter> table;        ///< of the tensors that are there, with GPT-2's names
@@ -24,7 +24,8 @@ bool is_gpt_neox(const std::filesystem::path& directory);
 /// audited, too: what is missing is noted. Error{input} naming file and key or tensor.
 NeoxAudit measure_gpt_neox(const std::filesystem::path& directory);
 
-/// "h.3.attn.c_attn.weight" → "gpt_neox.layers.3.attention.query_key_value.weight"; "" for what it does not have.
+/// "h.3.attn.c_attn.weight" → "gpt_neox.layers.3.attention.query_key_value.weight"; "" for what it does not
+/// have.
 std::string gpt_neox_name(const std::string& name);
 
 }  // namespace weightscope

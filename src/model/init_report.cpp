@@ -90,12 +90,14 @@ void judge(std::vector<InitRow>& rows) {
   }
   const auto rejected = holm(p, kFamilyLevel);
   for (std::size_t i = 0; i < tests.size(); ++i)
-    if (rejected[i] && tests[i].row->verdict == "pass") tests[i].row->verdict = "fail: " + std::string(tests[i].what);
+    if (rejected[i] && tests[i].row->verdict == "pass")
+      tests[i].row->verdict = "fail: " + std::string(tests[i].what);
 }
 
 }  // namespace
 
-InitReport report_initialization(std::span<const AuditedTensor> tensors, const std::vector<PlannedInit>& plan) {
+InitReport report_initialization(std::span<const AuditedTensor> tensors,
+                                 const std::vector<PlannedInit>& plan) {
   InitReport report;
   for (const auto& planned : plan) {
     report.rows.push_back(row_of(tensors[static_cast<std::size_t>(planned.parameter)], planned));
@@ -119,7 +121,8 @@ std::string to_text(const InitReport& report) {
   for (const auto& r : report.rows) width = std::max(width, r.name.size());
   std::ostringstream out;
   out << std::left << std::setw(static_cast<int>(width)) << "parameter"
-      << "  shape          expected std  measured std  95 % interval           mean        p: std mean shape   "
+      << "  shape          expected std  measured std  95 % interval           mean        p: std mean shape "
+         "  "
          "verdict\n";
   out << std::setprecision(5);
   for (const auto& r : report.rows) {

@@ -17,7 +17,8 @@ struct InitReport {
   bool pass = true;
 };
 
-/// A tensor as it was found. parameter: what it is in a GPT, borrowed; stored: type of the numbers in the file.
+/// A tensor as it was found. parameter: what it is in a GPT, borrowed; stored: type of the numbers in the
+/// file.
 struct AuditedTensor {
   std::string name;
   const Parameter* parameter;
@@ -25,10 +26,11 @@ struct AuditedTensor {
   DType stored;
 };
 
-/// `tensors` in the order of the table that was planned for. Standard deviation, mean and shape of each random
-/// tensor are tested (model/init_tests.hpp); the verdict is `fail` and the first of them that is not chance at
-/// a level of 10⁻⁶ for all tensors together, or `fail` for a constant that is not exact.
-InitReport report_initialization(std::span<const AuditedTensor> tensors, const std::vector<PlannedInit>& plan);
+/// `tensors` in the order of the table that was planned for. Standard deviation, mean and shape of each
+/// random tensor are tested (model/init_tests.hpp); the verdict is `fail` and the first of them that is not
+/// chance at a level of 10⁻⁶ for all tensors together, or `fail` for a constant that is not exact.
+InitReport report_initialization(std::span<const AuditedTensor> tensors,
+                                 const std::vector<PlannedInit>& plan);
 
 /// Of the master weights; call on rank 0.
 InitReport report_initialization(const ParamStore& store, const std::vector<PlannedInit>& plan);

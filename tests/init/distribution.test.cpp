@@ -82,4 +82,22 @@ TEST(Fill, OrthogonalMatricesAreOrthonormalOnTheirShorterSide) {
   }
 }
 
+TEST(Cdf, HasTheMomentsThatTheDistributionSaysItHas) {
+  for (const auto& d : kFamilies) {
+    if (d.family == Family::constant) continue;
+    // E[x^k] = ∫ k x^(k−1) (1 − F(x) + (−1)^k F(−x)) dx over x > 0, midpoint rule.
+    constexpr int kPoints = 200000;
+    const double end = 12 * d.spread, step = end / kPoints;
+    double m2 = 0, m4 = 0;
+    for (int i = 0; i < kPoints; ++i) {
+      const double x = (i + 0.5) * step, beyond = 1 - d.cdf(x) + d.cdf(-x);
+      m2 += 2 * x * beyond * step, m4 += 4 * x * x * x * beyond * step;
+    }
+    EXPECT_NEAR(std::sqrt(m2), d.expected_std(8, 8), 1e-6 * d.spread) << static_cast<int>(d.family);
+    EXPECT_NEAR(m4 / (m2 * m2) - 3, d.kurtosis(), 1e-5) << static_cast<int>(d.family);
+    EXPECT_DOUBLE_EQ(d.cdf(0), 0.5);
+  }
+  EXPECT_TRUE(std::isnan(Distribution({Family::orthogonal, 1}).cdf(0)));
+}
+
 }  // namespace weightscope

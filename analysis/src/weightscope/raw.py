@@ -66,7 +66,7 @@ def _check(path: Path, attrs: dict[str, Any], root: dict[str, Column]) -> None:
         raise UnusableFileError(f"{path}: no {schema.SNAPSHOT} dataset (the file is incomplete)")
 
 
-def _open(path: Path) -> h5py.File:
+def opened(path: Path) -> h5py.File:
     """Without locks; if this very process holds the file open with locks (a notebook with xarray), as it does."""
     try:
         return h5py.File(path, "r", locking=False)
@@ -80,7 +80,7 @@ def read(path: Path, without: frozenset[str] = frozenset()) -> RawFile:
     """Reads the whole file, `without` some root datasets. FileNotFoundError if it is not there; UnusableFileError if it
     cannot be used."""
     try:
-        with _open(path) as file:
+        with opened(path) as file:
             attrs = {key: _text(value) for key, value in file.attrs.items()}
             groups = {"": _read_group(file, "", without)}
             for name in schema.GROUP_KEY:

@@ -28,6 +28,7 @@ from typing import Any
 
 import yaml
 
+from weightscope.command_line import parser
 from weightscope.config import parse_config
 from weightscope.errors import UnusableFileError, run_command
 
@@ -137,19 +138,18 @@ def _text(value: Any) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="weightscope-sweep",
-        description="Lists the runs of a sweep, or tells a script about them.",
-        epilog=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = parser(
+        "weightscope-sweep",
+        "Lists the runs of a sweep, or tells a script about them.",
+        __doc__ or "",
     )
-    parser.add_argument("sweep", metavar="SWEEP.yaml")
-    what = parser.add_mutually_exclusive_group()
+    made.add_argument("sweep", metavar="SWEEP.yaml")
+    what = made.add_mutually_exclusive_group()
     what.add_argument("--count", action="store_true", help="the number of runs")
     what.add_argument("--run", type=int, metavar="N", help="the arguments of train for run N, one a line")
     what.add_argument("--outputs", action="store_true", help="the run directories, one a line")
     what.add_argument("--folder", action="store_true", help="the folder of all runs")
-    return parser
+    return made
 
 
 def _answer(options: argparse.Namespace) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +9,7 @@ from typing import Any, Literal
 from weightscope.config import lookup, parse_config
 from weightscope.errors import UnusableFileError
 from weightscope.run import open_run
+from weightscope.run_log import updates_done
 from weightscope.summary import losses
 from weightscope.sweep import Trial
 
@@ -62,18 +61,5 @@ def state_of(trial: Trial) -> State:
 
 
 def live_step(output: str) -> int:
-    """Updates done by a run that is going on, from the end of its log.jsonl: cheap enough to be asked every second."""
-    try:
-        with (Path(output) / "log.jsonl").open("rb") as log:
-            log.seek(max(0, os.fstat(log.fileno()).st_size - _TAIL))
-            lines = log.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return 0
-    for line in reversed(lines):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # cut at either end
-        if isinstance(event, dict) and event.get("event") == "train":
-            return int(event.get("step", -1)) + 1
-    return 0
+    """Updates done by a run that is going on."""
+    return updates_done(Path(output))

@@ -1,96 +1,59 @@
-"""weightscope-watch FILE_OR_DIR: one line per new snapshot of a live run, until the run ends."""
+"""weightscope-watch FILE_OR_DIR: a live page about a run that is going on; --text: the same in the terminal."""
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import numpy as np
-
-from weightscope import schema
+from weightscope.command_line import ONE_RUN, parser
 from weightscope.errors import run_command
-from weightscope.finding import fixed, number
-from weightscope.report.command import write_text
-from weightscope.report.render import render
-from weightscope.run import Run, open_run
 
 _EXAMPLES = """examples:
-  weightscope-watch runs/quickstart
-  weightscope-watch runs/quickstart -o live.html     # the report, written again at each new snapshot
+  weightscope-watch runs/quickstart                        # prints the address of a page that follows the run
+  weightscope-watch runs/quickstart --port 8400            # on another machine: ssh -L 8400:127.0.0.1:8400 MACHINE
+  weightscope-watch runs/quickstart --text                 # one line per new snapshot, until the run ends
+  weightscope-watch runs/quickstart --text -o live.html    # the report, written again at each new snapshot
+
+The page is served on 127.0.0.1 alone, needs no network and takes no locks; it may be started before the run is.
+Everyone with an account on this machine can open it.
 """
-_HEAD = "    step      loss       val   tokens/s   Q wider   K wider   V wider  alarms"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="weightscope-watch",
-        description="Follows a live run without locks: one line per new snapshot, until the run ends.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("run", metavar="FILE_OR_DIR", help="a run directory, or its experiment.h5 (sealed part only)")
-    parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="how often to look (default 2)")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the report here at each new snapshot")
-    parser.add_argument("--once", action="store_true", help="print what is there and end")
-    return parser
-
-
-def _before(run: Run, group: str, name: str, step: int) -> float:
-    """The last value at or before a step, NaN when there is none."""
-    data = getattr(run, group)
-    if name not in data or not data[name].size:
-        return np.nan
-    index = int(np.searchsorted(data["step"].values, step, side="right")) - 1
-    return float(data[name].values[index]) if index >= 0 else np.nan
-
-
-def line(run: Run, index: int) -> str:
-    """Step, last training and validation loss, speed, mean std(t)/std(0) of Q, K, V, alarms so far."""
-    step = int(run.snapshots[schema.SNAPSHOT].values[index])
-    std = run.snapshots["std"].sel(component=["q", "k", "v"]).values
-    with np.errstate(divide="ignore", invalid="ignore"):
-        growth = (std[index] / std[0]).mean(axis=0)
-    alarms = int((run.alarms["step"].values <= step).sum()) if "step" in run.alarms else 0
-    wide = "".join(f"{'× ' + fixed(float(value)):>10}" for value in growth)
-    # Step t of training is the update *after* snapshot t: what lies before the snapshot ends with t − 1.
-    loss, val = fixed(_before(run, "train", "loss", step - 1), 4), fixed(_before(run, "eval", "loss", step), 4)
-    speed = number(_before(run, "train", "tokens_per_second", step - 1), 4)
-    return f"{step:8d}{loss:>10}{val:>10}{speed:>11}{wide}{alarms:8d}"
-
-
-def states(path: str, every: float, once: bool) -> Iterator[tuple[Run, list[int]]]:
-    """The run and the indices of its snapshots not seen before: each time there are some, and when it has ended."""
-    seen = -1
-    while True:
-        run = open_run(path)
-        steps = run.snapshots[schema.SNAPSHOT].values
-        new = [index for index, step in enumerate(steps) if step > seen]
-        ended = once or not run.live
-        if new or ended:
-            seen = int(steps[-1]) if len(steps) else -1
-            yield run, new
-        if ended:
-            return
-        time.sleep(every)
+    made = parser("weightscope-watch", "Follows a live run without locks, on a page or in the terminal.", _EXAMPLES)
+    made.add_argument("run", metavar="FILE_OR_DIR", help=ONE_RUN)
+    made.add_argument("--port", type=int, default=0, help="port of the page (default: a free one)")
+    made.add_argument("--text", action="store_true", help="one line per new snapshot instead of a page")
+    made.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="how often to look (default 2)")
+    made.add_argument("-o", "--output", metavar="FILE", help="with --text: write the report at each new snapshot")
+    made.add_argument("--once", action="store_true", help="with --text: print what is there and end")
+    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    made = _parser()
+    options = made.parse_args(arguments)
+    if not options.text and (options.output or options.once):
+        made.error("--output and --once belong to --text")
+    if options.every <= 0 or not 0 <= options.port < 65536:
+        made.error("--every must be above 0 and --port at most 65535")
 
     def work() -> None:
-        print(_HEAD, flush=True)
-        run: Run | None = None
-        for run, new in states(options.run, options.every, options.once):
-            for index in new:
-                print(line(run, index), flush=True)
-            if options.output and run.snapshots.sizes[schema.SNAPSHOT]:
-                write_text(Path(options.output), render([run]))
-        status = "nothing recorded yet" if run is None else run.attrs.get("status", "unknown")
-        print(f"status: {status}", flush=True)
+        # Each needs much that the other does not.
+        if options.text:
+            from weightscope.watch_text import follow
+
+            follow(options.run, options.every, options.once, options.output)
+        else:
+            from weightscope.live.server import serve
+
+            serve(options.run, options.port, options.every)
 
     try:
         return run_command(work)
     except KeyboardInterrupt:
         return 0  # the usual way to stop watching
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from weightscope.command_line import add_runs, parser
 from weightscope.compare.figures import write_figures
 from weightscope.compare.markdown import markdown
 from weightscope.compare.numbers import as_json
@@ -29,19 +30,18 @@ over the layers of one run; docs/statistics.md, section 4, says how and how ofte
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="weightscope-compare",
-        description="Sets runs beside each other and examines the claims over those that differ only in their seed.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = parser(
+        "weightscope-compare",
+        "Sets runs beside each other and examines the claims over those that differ only in their seed.",
+        _EXAMPLES,
     )
-    parser.add_argument("runs", nargs="+", metavar="FILE_OR_DIR", help="experiment.h5 or a run directory")
-    parser.add_argument("-o", "--output", metavar="FILE", help="also write the comparison as one HTML page")
-    parser.add_argument("--json", metavar="FILE", help="also write every number as one JSON object")
-    parser.add_argument("--markdown", metavar="FILE", help="also write the verdicts as Markdown")
-    parser.add_argument("--figures", metavar="DIR", help="also write PNG figures here")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to standard output")
-    return parser
+    add_runs(made)
+    made.add_argument("-o", "--output", metavar="FILE", help="also write the comparison as one HTML page")
+    made.add_argument("--json", metavar="FILE", help="also write every number as one JSON object")
+    made.add_argument("--markdown", metavar="FILE", help="also write the verdicts as Markdown")
+    made.add_argument("--figures", metavar="DIR", help="also write PNG figures here")
+    made.add_argument("--format", choices=("text", "json"), default="text", help="what goes to standard output")
+    return made
 
 
 def _text(c: Comparison) -> str:

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from weightscope.compare.result import Comparison
-from weightscope.report.figures import STYLE
+from weightscope.figure_files import write_all
 from weightscope.schema import COMPONENT_NAMES
 from weightscope.seeds.group import Examined
 from weightscope.seeds.trajectories import PARTS
@@ -112,11 +111,4 @@ FIGURES: dict[str, Callable[[Comparison], Figure]] = {
 
 
 def write_figures(c: Comparison, folder: Path) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    with mpl.rc_context(STYLE):
-        for name, make in FIGURES.items():
-            path = folder / f"{name}.png"
-            make(c).savefig(path)
-            written.append(path)
-    return written
+    return write_all(FIGURES, c, folder)

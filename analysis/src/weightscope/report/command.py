@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from weightscope.command_line import add_runs, parser
 from weightscope.errors import UnusableFileError, run_command
 from weightscope.report.figures import write_figures
 from weightscope.report.render import render
@@ -18,16 +19,15 @@ _EXAMPLES = """examples:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="weightscope-report",
-        description="Writes one self-contained HTML page about one or several runs.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = parser(
+        "weightscope-report",
+        "Writes one self-contained HTML page about one or several runs.",
+        _EXAMPLES,
     )
-    parser.add_argument("runs", nargs="+", metavar="FILE_OR_DIR", help="experiment.h5 or a run directory")
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the page to write")
-    parser.add_argument("--figures", metavar="DIR", help="also write PNG figures here (a folder per run if several)")
-    return parser
+    add_runs(made)
+    made.add_argument("-o", "--output", required=True, metavar="FILE", help="the page to write")
+    made.add_argument("--figures", metavar="DIR", help="also write PNG figures here (a folder per run if several)")
+    return made
 
 
 def usable(path: str, *, histograms: bool = True) -> Run:

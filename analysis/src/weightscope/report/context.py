@@ -12,13 +12,19 @@ from weightscope.course import course, mixture_part
 from weightscope.finding import fixed, number
 from weightscope.findings import examine
 from weightscope.findings_text import findings_sentences
-from weightscope.report import sampling, tables
+from weightscope.report import sampling, tables, width
 from weightscope.report.payload import payload
 from weightscope.run import Run
 
 _CAPTION = (
     "What this run says about the four claims, Q, K and V apart before the fused matrix. A verdict needs 3.3 standard "
     "errors (± is one); claims about depth need several seeds."
+)
+
+_TAIL_SHAPE = (
+    "Three numbers from the histograms alone. How much lies beyond thresholds that stay where the start put them; how "
+    "fast the outermost weights thin out, whatever their width; and whether the body still has the shape of a normal "
+    "distribution. Table: means over layers at the last snapshot; ± is the largest standard error of one layer."
 )
 
 
@@ -144,6 +150,10 @@ def context(run: Run, index: int) -> dict[str, Any]:
         "histogram_text": _histogram_text(run),
         "depth_rows": tables.depth_rows(run),
         "tail_rows": tables.tail_rows(run),
+        "width_text": width.text(run),
+        "width_rows": width.rows(run),
+        "tail_shape_rows": tables.tail_shape_rows(run),
+        "tail_shape_text": _TAIL_SHAPE,
         "mixture_text": _mixture_text(run),
         "has_heads": "head_std" in run.snapshots,
         "has_updates": "update_ratio" in run.snapshots,

@@ -10,21 +10,20 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.special import ndtr
 
-from weightscope import bins, ranks, summary
+from weightscope import bins, ranks, schema, summary
 from weightscope.course import course
+from weightscope.equilibrium import adamw_course
+from weightscope.figure_files import write_all
 from weightscope.finding import fixed, p_text
+from weightscope.hill import NORMAL_HILL
 from weightscope.quantiles import NORMAL_TAIL
 from weightscope.report import sampling
 from weightscope.run import Run
+from weightscope.tail_statistics import tail_statistics
+from weightscope.weibull import NORMAL_K
 
-STYLE: Any = {
-    "font.family": "sans-serif", "font.size": 9, "axes.titlesize": 9.5, "axes.titlelocation": "left",
-    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8a8d92", "axes.linewidth": 0.7,
-    "axes.grid": True, "grid.color": "#e8e5dd", "grid.linewidth": 0.6, "axes.axisbelow": True,
-    "xtick.color": "#5f6268", "ytick.color": "#5f6268", "axes.labelcolor": "#1d1e20", "legend.frameon": False,
-    "figure.dpi": 160, "savefig.dpi": 160, "figure.constrained_layout.use": True,
-}  # fmt: skip
 _RIDGES = 14
 EXAMINED_STYLE = (  # component, colour, marker, name
     ("q", "#0072b2", "o", "Q"),
@@ -120,10 +119,15 @@ def qkv_histograms(run: Run) -> Figure:
 
 
 def std_by_layer(run: Run) -> Figure:
+    """Dashed: the rms that AdamW with random gradients would have given them."""
     figure, axes = _figure(4, size=(10, 3), sharey=True)
+    adamw = adamw_course(run)
     for ax, (component, _, _, name) in zip(axes[0], EXAMINED_STYLE, strict=True):
         c = course(run, component)
         _layer_lines(ax, c.steps, c.std)
+        if adamw is not None:
+            random = adamw["random_rms"].sel(component=component).mean("layer")
+            ax.plot(c.steps, random, color="#1d1e20", lw=1.4, ls="--", label="AdamW,\nrandom")
         ax.set_title(name)
     axes[0, 0].set_ylabel("standard deviation")
     axes[0, 0].set_ylim(bottom=0)
@@ -165,6 +169,26 @@ def tails(run: Run) -> Figure:
     return figure
 
 
+def tail_shape(run: Run) -> Figure:
+    """Share beyond four initial sigmas, Hill index and Weibull shape of the parts and the fused matrix."""
+    figure, axes = _figure(4, 3, (10, 7.6), sharex=True, sharey="row")
+    rows = sampling.histogram_rows(run)
+    found = tail_statistics(run, rows).sel(sigma=4.0)
+    lines = (("tail_mass", 2 * ndtr(-4.0)), ("hill", NORMAL_HILL), ("weibull_k", NORMAL_K))
+    for i, (component, _, _, name) in enumerate(EXAMINED_STYLE):
+        for j, (variable, normal) in enumerate(lines):
+            values = found[variable].sel(component=component).values
+            _layer_lines(axes[j, i], found[schema.SNAPSHOT].values, np.where(values > 0, values, np.nan))
+            axes[j, i].axhline(normal, color="#5f6268", lw=0.8, ls=":")
+            axes[j, i].set(xlabel="step" if j == 2 else "")
+        axes[0, i].set(title=name, yscale="log")
+    axes[0, 0].set_ylabel("share beyond 4 initial σ")
+    axes[1, 0].set_ylabel("Hill index of the largest 1 %")
+    axes[2, 0].set_ylabel("Weibull shape k")
+    axes[0, -1].legend(title="layer", fontsize=7, ncols=2 if run.layers > 6 else 1)
+    return figure
+
+
 def loss(run: Run) -> Figure:
     figure, axes = _figure(size=(7, 3.4))
     ax: Axes = axes[0, 0]
@@ -188,16 +212,10 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "std_by_layer": std_by_layer,
     "growth_by_depth": growth_by_depth,
     "tails": tails,
+    "tail_shape": tail_shape,
     "loss": loss,
 }
 
 
 def write_figures(run: Run, folder: Path) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    with mpl.rc_context(STYLE):
-        for name, make in FIGURES.items():
-            path = folder / f"{name}.png"
-            make(run).savefig(path)
-            written.append(path)
-    return written
+    return write_all(FIGURES, run, folder)

@@ -12,10 +12,12 @@ import numpy as np
 
 from weightscope import bins, moments, schema
 from weightscope.course import course
-from weightscope.report import sampling
+from weightscope.report import sampling, width
 from weightscope.run import Run
+from weightscope.tail_statistics import tail_statistics
 
 _MATRICES = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
+_TAILS = ("tail_mass", "tail_mass_low", "tail_mass_high", "hill", "weibull_k")
 _KEPT_BITS = np.uint32(0xFFFFFC00)  # 13 bits of mantissa, 1e-4: finer than any pixel, and compresses well
 _DTYPES = {"f": "<f4", "i": "<i4", "u": "<u4"}
 
@@ -43,7 +45,8 @@ def _by_component(run: Run, name: str, rows: np.ndarray) -> np.ndarray:
     return run.snapshots[name].sel(component=list(schema.COMPONENTS)).values[rows]
 
 
-def _histograms(run: Run, std: np.ndarray) -> dict[str, np.ndarray]:
+def histograms(run: Run, std: np.ndarray) -> dict[str, np.ndarray]:
+    """Joined bins and what is read from histograms; `std` decides how fine the bins must be."""
     rows = sampling.histogram_rows(run)
     counts = run.snapshots["histogram"].sel(component=list(schema.COMPONENTS)).values[rows]
     positive = std[std > 0]
@@ -61,7 +64,8 @@ def _histograms(run: Run, std: np.ndarray) -> dict[str, np.ndarray]:
     }
     if "head_std" in run.snapshots:
         arrays["head_std"] = run.snapshots["head_std"].values[rows]
-    return arrays
+    found = tail_statistics(run, rows).sel(component=list(schema.COMPONENTS))
+    return arrays | {name: found[name].values for name in _TAILS}
 
 
 def _updates(run: Run, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -117,7 +121,8 @@ def payload(run: Run, meta: dict[str, Any]) -> str:
         "all_step": run.snapshots[schema.SNAPSHOT].values.astype(np.int32),
         "std_error": moments.std_error(shared["std"][ends], shared["kurtosis"][ends], count[ends]),
         "count": count[-1].astype(np.uint32),
-        **_histograms(run, std),
+        **histograms(run, std),
         **_updates(run, rows),
+        **width.arrays(run, rows),
     }
     return encode(arrays, meta)

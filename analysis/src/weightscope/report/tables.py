@@ -13,8 +13,9 @@ from weightscope import ranks
 from weightscope.course import course
 from weightscope.finding import CLAIMS, Finding, fixed, number, p_text
 from weightscope.run import Run
-from weightscope.schema import COMPONENT_NAMES, SHOWN
+from weightscope.schema import COMPONENT_NAMES, SHOWN, SNAPSHOT
 from weightscope.summary import duration
+from weightscope.tail_statistics import SIGMAS, tail_statistics
 
 SHORT = {"q": "Q", "k": "K", "v": "V", "c_attn": "Fused"}
 _LAYER = re.compile(r"\bh\.\d+\.")
@@ -138,6 +139,36 @@ def tail_rows(run: Run) -> list[list[str]]:
                 fixed(after.value.mean()),
                 f"{fixed(after.low.min())} to {fixed(after.high.max())}",
                 number(c.largest[-1].max()),
+            ]
+        )
+    return rows
+
+
+def tail_shape_rows(run: Run) -> list[list[str]]:
+    """Means over layers, shares in per cent; ± is the largest standard error of a layer at the last snapshot."""
+    found = tail_statistics(run, [0, run.snapshots.sizes[SNAPSHOT] - 1])
+
+    def cell(name: str, component: str, decimals: int, unit: float = 1.0, **at: float) -> str:
+        chosen = {"component": component, **at}
+        value, error = (found[key].sel(chosen).values[-1] * unit for key in (name, f"{name}_error"))
+        if not np.isfinite(value).all():
+            return "n/a"
+        shown = fixed(float(value.mean()), decimals) if decimals else number(float(value.mean()), 2)
+        return f"{shown} ± {number(float(error.max()), 1)}" if value.any() else "0"
+
+    rows = []
+    for component in SHOWN:
+        start, end = (found.sel(component=component).isel(snapshot_step=i).mean("layer", skipna=False) for i in (0, 1))
+        std = run.snapshots["std"].sel(component=component).values[-1].mean()
+        rows.append(
+            [
+                COMPONENT_NAMES[component],
+                *(cell("tail_mass", component, 0, 100, sigma=sigma) for sigma in SIGMAS),
+                fixed(float(start["hill"])),
+                cell("hill", component, 2),
+                fixed(float(start["weibull_k"]), 3),
+                cell("weibull_k", component, 3),
+                fixed(float(end["weibull_scale"]) / std if std > 0 else np.nan, 3),
             ]
         )
     return rows

@@ -11,8 +11,20 @@
       { height: 340, xaxis: ws.stepAxis(look, state, run.all_step.values), yaxis: ws.axis(look, title, more) }, ws.layerLegend(look))) };
   }
 
-  ws.figure("std", ["component", "steps"], (run, state, look) =>
-    lines(run, state, look, (layer) => run.std.column(layer, state.component), "std of " + run.meta.components[state.component], { rangemode: "tozero" }));
+  /** A line that is theory and not a layer. */
+  const theory = (name, x, y, look, dash) => ({ type: "scatter", mode: "lines", name, x, y: Array.from(y), line: { width: 2, color: look.ink, dash }, hovertemplate: name + ", step %{x:d}: %{y:.4g}<extra></extra>" });
+
+  ws.figure("std", ["component", "steps"], (run, state, look) => {
+    const figure = lines(run, state, look, (layer) => run.std.column(layer, state.component), "std of " + run.meta.components[state.component], { rangemode: "tozero" });
+    if (!run.random_rms) return figure;
+    const random = run.random_rms.column(state.component), x = ws.steps(state, run.step.values);
+    // The equilibrium may lie far above all that happened: it must not flatten the rest.
+    const top = [...figure.data.map((trace) => trace.y), random].reduce((high, y) => Math.max(high, ...Array.from(y).filter(Number.isFinite)), 0);
+    figure.layout.yaxis.range = [0, 1.08 * top || 1];
+    figure.data.push(theory("AdamW, random", x, random, look, "dash"));
+    if (run.equilibrium) figure.data.push(theory("equilibrium", x, run.equilibrium.values, look, "dot"));
+    return figure;
+  });
 
   ws.figure("kurtosis", ["component", "steps"], (run, state, look) => {
     const figure = lines(run, state, look, (layer) => run.kurtosis.column(layer, state.component), "excess kurtosis");
@@ -75,6 +87,7 @@
     const data = ws.layerLines(run, look, x, (layer) => run.update_matrix.column(layer, matrix));
     ["wte", "wpe"].forEach((name, i) => data.push({ type: "scatter", mode: "lines", name, x, y: run.update_embedding.column(i), line: { width: 1.2, dash: i ? "dash" : "dashdot", color: look.parts.k },
       hovertemplate: name + ", step %{x:d}: %{y:.3g}<extra></extra>" }));
+    if (run.rotation) data.push(theory("equilibrium", x, Array.from(run.rotation.values, (v) => (v > 0 ? v : null)), look, "longdash"));
     return { data, layout: ws.layout(look, Object.assign({ height: 340, xaxis: ws.stepAxis(look, state, run.all_step.values),
       yaxis: ws.axis(look, "|Δw| / |w| of " + MATRIX_NAMES[matrix], { type: "log", exponentformat: "power", dtick: 1 }),
       shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 1e-3, y1: 1e-3, line: { color: look.muted, width: 1, dash: "dot" } }] }, ws.layerLegend(look))) };
