@@ -110,7 +110,7 @@ class Parser {
     config_options(init->config, true);
     format_option(init->format);
     auto audit = command<AuditArguments>(
-        "audit", "the same test on weights from elsewhere",
+        "audit", "the same test on weights from elsewhere, also with the names of GPT-NeoX",
         "weightscope audit runs/quickstart/checkpoints/step-00000000 --scheme gpt2", false, run_audit);
     model_option(audit->model);
     current_

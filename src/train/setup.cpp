@@ -29,7 +29,8 @@ SnapshotShape shape_of(const RunConfig& config, const ParamStore& store) {
 /// Rows for weights that came from elsewhere: nothing is expected of them.
 InitReport imported(InitReport report, const std::string& from) {
   for (auto& row : report.rows)
-    row.scheme = "from " + from, row.expected_std = std::nan(""), row.verdict = "imported";
+    row.scheme = "from " + from, row.verdict = "imported",
+    row.expected_std = row.p_std = row.p_mean = row.p_shape = std::nan("");
   report.notes.clear();
   report.pass = true;
   return report;

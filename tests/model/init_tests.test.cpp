@@ -74,8 +74,11 @@ TEST(InitTests, AllowForTheRoundingOfWhatIsStored) {
   fill(values, 2048, 2048, kNormal, Philox(5, "rounded"));
   for (auto& x : values) x = to_bf16(x);
   const auto m = measured(values);
-  EXPECT_GT(test_against(m, kNormal, 0.02, DType::bf16).p_shape, 1e-3);
-  EXPECT_LT(test_against(m, kNormal, 0.02, DType::f32).p_shape, 1e-6) << "and this is what is allowed for";
+  // Half a unit of bf16 holds 5e-4 of the weights where they are densest, which looks like a distance of one
+  // standard error here and would condemn larger tensors.
+  EXPECT_GT(test_against(m, kNormal, 0.02, DType::bf16).p_shape, 0.2);
+  EXPECT_LT(test_against(m, kNormal, 0.02, DType::f32).p_shape,
+            test_against(m, kNormal, 0.02, DType::bf16).p_shape / 2);
 }
 
 TEST(InitTests, GiveIntervalsThatHoldTheTruthAsOftenAsTheySay) {

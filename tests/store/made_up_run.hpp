@@ -20,8 +20,8 @@ inline ExperimentHeader made_up_header(int layers = 2, int heads = 3) {
   header.parameter_shapes = {"[97, 6]", "[18, 6]", "[18]", "[6]"};
   for (const auto& name : header.parameters) {
     const auto n = static_cast<double>(header.init.size());
-    header.init.push_back({name, "[6]", "linear", "article", 0.02, 0.0201 + n, -1e-5, 0.019, 0.021,
-                           n == 0 ? "wte" : "", "pass"});
+    header.init.push_back({name, "[6]", "linear", "article", 0.02, 0.0201 + n, -1e-5, 0.019, 0.021, 0.4 + n,
+                           0.5, 0.6, n == 0 ? "wte" : "", "pass"});
   }
   return header;
 }
