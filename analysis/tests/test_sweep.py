@@ -83,4 +83,4 @@ def test_the_command_answers_scripts(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_the_example_is_one() -> None:
     example = Path(__file__).resolve().parents[2] / "configs/sweep-init.yaml"
-    assert len(read_sweep(example).trials) == 18
+    assert len(read_sweep(example).trials) == 30
