@@ -7,9 +7,9 @@
 #include <set>
 #include <string_view>
 
-#include "config/config.hpp"
 #include "core/error.hpp"
 #include "core/file_io.hpp"
+#include "model/hf_config.hpp"
 #include "model/hf_json.hpp"
 #include "model/weights_io.hpp"
 #include "monitor/measure.hpp"
@@ -33,21 +33,6 @@ constexpr std::array kOutside{Renamed{"wte", "gpt_neox.embed_in"}, Renamed{"lm_h
 bool is_buffer(std::string_view name) {
   return name.ends_with(".attention.bias") || name.ends_with(".attention.masked_bias") ||
          name.ends_with(".rotary_emb.inv_freq");
-}
-
-ModelConfig model_from_neox_config(const std::filesystem::path& file) {
-  const HfJson json(file);
-  ModelConfig m;
-  m.layers = json.integer("num_hidden_layers"), m.heads = json.integer("num_attention_heads");
-  m.width = json.integer("hidden_size"), m.vocab = json.integer("vocab_size");
-  m.block = json.integer("max_position_embeddings");
-  const int inner = json.integer("intermediate_size");
-  if (inner % m.width != 0) json.fail("intermediate_size is not a multiple of hidden_size");
-  m.mlp_ratio = inner / m.width;
-  m.tied = json.value("tie_word_embeddings", false);
-  m.bias = json.value("attention_bias", true);
-  check_limits(m, file.string());
-  return m;
 }
 
 std::vector<Safetensors> files_of(const std::filesystem::path& directory) {

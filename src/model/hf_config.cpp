@@ -48,6 +48,22 @@ ModelConfig model_from_hf_config(const std::filesystem::path& file) {
   return m;
 }
 
+ModelConfig model_from_neox_config(const std::filesystem::path& file) {
+  const HfJson json(file);
+  ModelConfig m;
+  m.layers = json.integer("num_hidden_layers"), m.heads = json.integer("num_attention_heads");
+  m.width = json.integer("hidden_size"), m.vocab = json.integer("vocab_size");
+  m.block = json.integer("max_position_embeddings");
+  if (m.width % m.heads != 0) json.fail("num_attention_heads does not divide hidden_size");
+  const int inner = json.integer("intermediate_size");
+  if (inner % m.width != 0) json.fail("intermediate_size is not a multiple of hidden_size");
+  m.mlp_ratio = inner / m.width;
+  m.tied = json.value("tie_word_embeddings", false);
+  m.bias = json.value("attention_bias", true);
+  check_limits(m, file.string());
+  return m;
+}
+
 std::string hf_config_json(const ModelConfig& m) {
   const nlohmann::ordered_json json{
       {"architectures", {"GPT2LMHeadModel"}},

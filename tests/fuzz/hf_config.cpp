@@ -6,17 +6,28 @@
 
 using namespace weightscope;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto path = fuzz::put("config.json", fuzz::text_of(data, size));
+namespace {
+
+void expect_possible(const ModelConfig& model) {
   RunConfig config;
-  if (!fuzz::accepts({Fault::input}, [&] { config.model = model_from_hf_config(path); })) return 0;
+  config.model = model;
   const bool accepted =
       fuzz::accepts({Fault::config}, [&] { parse_config(to_yaml(config), "imported.yaml"); });
   fuzz::expect(accepted, "a model that no configuration could ask for");
-  fuzz::put("config.json", hf_config_json(config.model));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto path = fuzz::put("config.json", fuzz::text_of(data, size));
+  ModelConfig model;
+  if (fuzz::accepts({Fault::input}, [&] { model = model_from_neox_config(path); })) expect_possible(model);
+  if (!fuzz::accepts({Fault::input}, [&] { model = model_from_hf_config(path); })) return 0;
+  expect_possible(model);
+  fuzz::put("config.json", hf_config_json(model));
   const auto again = model_from_hf_config(path);
-  fuzz::expect(again.layers == config.model.layers && again.mlp_ratio == config.model.mlp_ratio &&
-                   again.tied == config.model.tied && again.activation == config.model.activation,
+  fuzz::expect(again.layers == model.layers && again.mlp_ratio == model.mlp_ratio &&
+                   again.tied == model.tied && again.activation == model.activation,
                "what is exported is not what was imported");
   return 0;
 }

@@ -51,7 +51,8 @@ def manifest(config: str, files: list[str]) -> str:
 
 
 for path in sorted((ROOT / "configs").glob("*.yaml")):
-    put("config", path.name, path.read_text())
+    if not path.name.startswith("sweep-"):
+        put("config", path.name, path.read_text())
 put("config", "empty", "")
 put("config", "overrides", "train: {steps: 5}\x1ftrain.steps=7\x1foptimizer.betas=[0.5, 0.6]\x1foutput=runs/${seed}")
 put("config", "epochs", "monitor: {every: {epochs: 0.5}, early: none, alarms: [nonfinite]}\nschedule: {name: wsd}\n")
@@ -104,6 +105,12 @@ put("checkpoint", "bad-checksums", b"\1" + manifest(config, both).encode() + MAR
 
 for folder in ("tiny_gelu_new", "seq_small"):
     put("hf_config", folder, (ROOT / "tests/oracle" / folder / "config.json").read_bytes())
+put(
+    "hf_config",
+    "gpt_neox",
+    '{"model_type":"gpt_neox","num_hidden_layers":1,"num_attention_heads":1,"hidden_size":8,"intermediate_size":32,'
+    '"vocab_size":9,"max_position_embeddings":4,"tie_word_embeddings":false,"attention_bias":true}',
+)
 put("hf_config", "short", '{"n_layer":1,"n_head":1,"n_embd":8,"n_positions":4,"vocab_size":9,"n_inner":null}')
 put(
     "hf_config",

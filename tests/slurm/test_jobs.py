@@ -1,5 +1,6 @@
 """Jobs to which nothing happens: the same weights as on one machine, wherever and however they start."""
 
+import json
 import platform
 from collections import defaultdict
 from pathlib import Path
@@ -132,7 +133,10 @@ def test_a_sweep_is_an_array_and_ends_with_its_comparison(desk: Desk, cluster: C
             assert f"seed: {seed}\n" in str(file.attrs["config"])
     page.ends("COMPLETED")
     assert all((job.run / "report.html").exists() for job in jobs)
-    assert "seed-2" in (desk.folder / "runs/sweep-s/compare.html").read_text()
+    folder = desk.folder / "runs/sweep-s"
+    assert "seed-2" in (folder / "compare.html").read_text()
+    assert json.loads((folder / "compare.json").read_text())
+    assert (folder / "compare.md").exists() and list((folder / "figures").glob("*.png"))
 
 
 def test_a_report_follows_its_training(desk: Desk, cluster: Cluster) -> None:
