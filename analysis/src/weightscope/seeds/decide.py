@@ -8,6 +8,7 @@ from typing import Final, cast
 
 import numpy as np
 
+from weightscope import finding
 from weightscope.finding import Verdict
 from weightscope.seeds import effects
 from weightscope.seeds.intervals import LEAST, Means, holm, means
@@ -17,14 +18,9 @@ from weightscope.seeds.trajectories import FUSED, Trajectories
 # not keep 5 % when effects are skewed between seeds; at 3 % no family that calibrate.py measures has more than 5 %
 # false verdicts.
 ALPHA: Final = 0.03
-CLAIMS: Final = {
-    "wider": "Weights start narrow and are wider after training",
-    "tails": "Their distributions grow longer tails",
-    "early": "Early layers widen faster",
-    "early_inner": "Early layers widen faster, layer 0 left out",
-    "first": "The first layer, next to the embedding, widens most",
-}
 FAMILIES: Final = (("wider",), ("tails",), ("early", "early_inner"), ("first",))
+_TITLES = finding.CLAIMS | {"early_inner": finding.CLAIMS["early"] + ", layer 0 left out"}
+CLAIMS: Final = {claim: _TITLES[claim] for family in FAMILIES for claim in family}
 
 
 @dataclass(frozen=True)
