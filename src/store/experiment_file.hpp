@@ -1,4 +1,5 @@
 #pragma once
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -39,7 +40,7 @@ struct AlarmRow {
 struct InitRow {
   std::string name, shape, kind, scheme;
   double expected_std = 0, std = 0, mean = 0, ci_low = 0, ci_high = 0;
-  double p_std = 0, p_mean = 0, p_shape = 0;
+  double p_std = NAN, p_mean = NAN, p_shape = NAN;  ///< NaN: not tested
   std::string tied_to, verdict;
 };
 struct SegmentRow {

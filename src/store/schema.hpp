@@ -78,8 +78,8 @@ bool in_tail(const hdf5::DatasetSpec& spec);
 bool is_row_index(const hdf5::DatasetSpec& spec);
 /// The values of `rows` for a dataset of a table that grows; empty for any other dataset and for row indices.
 hdf5::Values table_values(const hdf5::DatasetSpec& spec, const Rows& rows);
-/// All rows of a table; none where the file does not have it. header: of the file, for tables with columns of
-/// more than one value.
+/// All rows of a table; none where the file does not have it, and in tables that do not grow no column that
+/// it does not have. header: of the file, for tables with columns of more than one value.
 template <class Row>
 std::vector<Row> read_table(const hdf5::File& file, const ExperimentHeader& header = {}) {
   std::vector<Row> rows;
@@ -87,6 +87,7 @@ std::vector<Row> read_table(const hdf5::File& file, const ExperimentHeader& head
   if (!recorded(table, header)) return rows;
   for (const auto& column : table.columns) {
     auto spec = column_spec(table, column, 0, header);
+    if (!table.grows && !file.has(spec.path)) continue;  // of a later version than the file
     assign(column, file.read(spec), rows);
   }
   return rows;

@@ -91,6 +91,9 @@ Json tables() {
                     {"mean", r.mean},
                     {"ci_low", r.ci_low},
                     {"ci_high", r.ci_high},
+                    {"p_std", r.p_std},
+                    {"p_mean", r.p_mean},
+                    {"p_shape", r.p_shape},
                     {"tied_to", r.tied_to},
                     {"verdict", r.verdict}});
   return {{"train", train},
