@@ -72,7 +72,9 @@ def test_new_data_appears_without_a_reload_and_controls_redraw(session: webdrive
         page.wait(f"{said} === 'running'", 20)
         for figure in DRAWN:
             page.wait(f"document.querySelectorAll('[data-figure={figure}] path.js-line').length", 20)
-        assert page.run("document.querySelector('progress').value") == 8
+        page.wait(
+            "document.querySelector('progress').value === 8", 20
+        )  # what was written while it was read comes later
         before = {figure: page.drawn(figure) for figure in DRAWN}
 
         tails.write_tail(folder, {**ATTRS, "status": "running"}, GROUPS, 3)

@@ -150,11 +150,13 @@ class Job:
         return {rank: pid for rank, pid in found.items() if alive(pid)}
 
     @contextmanager
-    def held(self) -> Iterator[list[int]]:
-        """Its ranks suspended, so that it does not finish before what the test does has arrived. Started with WAITS."""
+    def held(self, waits: bool = True) -> Iterator[list[int]]:
+        """Its ranks suspended, so that it does not finish before what the test does has arrived. waits: it was started
+        with WAITS."""
         ranks = self.ranks()
         assert 0 in ranks, self.story()
-        until(lambda: is_suspended(ranks[0]), 60, "the step at which rank 0 waits", self.story)
+        if waits:
+            until(lambda: is_suspended(ranks[0]), 60, "the step at which rank 0 waits", self.story)
         pids = list(ranks.values())
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)

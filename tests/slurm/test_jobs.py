@@ -119,7 +119,7 @@ def test_a_sweep_is_an_array_and_ends_with_its_comparison(desk: Desk, cluster: C
     told, other = sorted(jobs, key=lambda job: job.facts["JobId"] != array)
     assert told.facts["JobId"] == array
     told.trains()
-    with told.held() as pids:
+    with told.held(waits=False) as pids:
         told.told(pids)
     told.again()
     page = Job(cluster, report, desk.folder / f"slurm-weightscope-report-{report}.log", desk.folder)

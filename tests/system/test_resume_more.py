@@ -109,3 +109,13 @@ def test_rows_that_differ_are_named_by_step_tensor_and_bin(program: Program, tin
     again = program.train(tiny, "run")
     assert f"snapshot 8: histogram of layer 1, k, bin {where} is" in again.err
     assert "train step 9: loss is" in again.err
+
+
+def test_a_file_of_a_version_without_the_tests_of_initialization_goes_on(program: Program, tiny: Path) -> None:
+    program.train(tiny, "whole", ranks=2, **EVERY_THIRD)
+    shutil.copytree(program.folder / "whole", program.folder / "old")
+    with h5py.File(program.folder / "old" / EXPERIMENT, "a") as file:
+        for name in ("p_std", "p_mean", "p_shape"):
+            del file[f"init/{name}"]
+    program.train(tiny, "old", "--resume", "6", ranks=2, **EVERY_THIRD)
+    assert same_bits(state(program.folder / "whole", 12), state(program.folder / "old", 12)) == []
