@@ -136,7 +136,8 @@ def test_a_sweep_is_an_array_and_ends_with_its_comparison(desk: Desk, cluster: C
     folder = desk.folder / "runs/sweep-s"
     assert "seed-2" in (folder / "compare.html").read_text()
     assert json.loads((folder / "compare.json").read_text())
-    assert (folder / "compare.md").exists() and list((folder / "figures").glob("*.png"))
+    assert (folder / "compare.md").exists()
+    assert list((folder / "figures").glob("*.png"))
 
 
 def test_a_report_follows_its_training(desk: Desk, cluster: Cluster) -> None:
