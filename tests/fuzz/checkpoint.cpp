@@ -28,10 +28,12 @@ std::string sealed(const std::string& text, const std::string& model, const std:
     if (!json["files"].contains(name) || !json["files"][name].is_object()) continue;
     auto& entry = json["files"][name];
     entry["bytes"] = bytes->size(), entry["crc32c"] = hex(crc_of(*bytes));
+    auto& tensors = entry["tensors_crc32c"];
+    if (!tensors.is_object()) tensors = nlohmann::ordered_json::object();
     fuzz::accepts({Fault::input}, [&, name = std::string(name)] {
       const auto file = Safetensors::open(fuzz::folder() / name);
       for (const auto& t : file.tensors())
-        entry["tensors_crc32c"][t.name] = hex(crc32c({static_cast<const std::byte*>(t.data), t.bytes()}));
+        tensors[t.name] = hex(crc32c({static_cast<const std::byte*>(t.data), t.bytes()}));
     });
   }
   json.erase("manifest_crc32c");
