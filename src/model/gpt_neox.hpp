@@ -20,8 +20,8 @@ struct NeoxAudit {
 /// Whether config.json of this directory says so.
 bool is_gpt_neox(const std::filesystem::path& directory);
 
-/// From config.json and all *.safetensors of the directory, in one file or many. A matrix of half of these is
-/// audited, too: what is missing is noted. Error{input} naming file and key or tensor.
+/// From config.json and all *.safetensors of the directory, in one file or many. A directory with only some
+/// of the tensors is audited, too: what is missing is noted. Error{input} naming file and key or tensor.
 NeoxAudit measure_gpt_neox(const std::filesystem::path& directory);
 
 /// "h.3.attn.c_attn.weight" → "gpt_neox.layers.3.attention.query_key_value.weight"; "" for what it does not

@@ -121,9 +121,8 @@ std::string to_text(const InitReport& report) {
   for (const auto& r : report.rows) width = std::max(width, r.name.size());
   std::ostringstream out;
   out << std::left << std::setw(static_cast<int>(width)) << "parameter"
-      << "  shape          expected std  measured std  95 % interval           mean        p: std mean shape "
-         "  "
-         "verdict\n";
+      << "  shape          expected std  measured std  95 % interval           mean        "
+      << "p: std mean shape   verdict\n";
   out << std::setprecision(5);
   for (const auto& r : report.rows) {
     std::ostringstream interval;

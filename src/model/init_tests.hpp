@@ -17,10 +17,9 @@ struct InitTests {
 /// Of a random tensor whose elements have the standard deviation `expected`.
 /// std: ν s²/σ² against chi-square with ν = 2n / (κ + 2) degrees of freedom, κ the excess kurtosis of the
 ///   planned distribution (n for a normal), by Wilson & Hilferty 1931. mean: z test with the planned σ.
-/// shape: Kolmogorov–Smirnov against the planned distribution function at the edges of the bins, which can
-/// only
-///   make the distance smaller; p by Stephens 1970. Values rounded to `stored` may lie half a unit from where
-///   they were drawn.
+/// shape: Kolmogorov–Smirnov against the planned distribution function at the edges of the bins, where the
+///   distance can only be smaller than between them; p by Stephens 1970. Values rounded to `stored` may lie
+///   half a unit from where they were drawn.
 InitTests test_against(const Measurement& measured, const Distribution& planned, double expected,
                        DType stored);
 
