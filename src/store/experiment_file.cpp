@@ -13,6 +13,29 @@ namespace weightscope {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+namespace {
+
+/// A row of what is measured at a cadence of its own; such tables came later than the first files. impl:
+/// ExperimentFile's; known: rows of the step at which the run goes on.
+template <class Impl, class Row>
+void add_measured(Impl& impl, const Row& row, bool has_place, bool& warned, const std::vector<Row>& known,
+                  const char* what) {
+  const auto lock = hdf5::exclusive();
+  if (!has_place) {
+    if (!std::exchange(warned, true))
+      log_warning(std::string(what) +
+                  " are not recorded: the run was begun by a version whose file has no place for them");
+    return;
+  }
+  impl.check(row);
+  for (const auto& before : known)
+    if (before.step == row.step) return;
+  impl.superseded.compare(row, impl.header);
+  impl.template pending_rows<Row>().push_back(row);
+}
+
+}  // namespace
+
 void ExperimentFile::Impl::check(const Snapshot& s) const {
   const auto layers = static_cast<std::size_t>(header.layers), heads = static_cast<std::size_t>(header.heads);
   require(s.components.size() == layers * kComponentNames.size() && s.heads.size() == layers * 3 * heads &&
@@ -103,32 +126,11 @@ void ExperimentFile::add(const EvalRow& row) {
 }
 
 void ExperimentFile::add(const ProbeRow& row) {
-  const auto lock = hdf5::exclusive();
-  if (!impl_->header.probes) {
-    if (!std::exchange(impl_->warned_of_probes, true))
-      log_warning("probes are not recorded: the run was begun by a version whose file has no place for them");
-    return;
-  }
-  impl_->check(row);
-  for (const auto& known : impl_->known_probes)
-    if (known.step == row.step) return;
-  impl_->superseded.compare(row, impl_->header);
-  impl_->pending_rows<ProbeRow>().push_back(row);
+  add_measured(*impl_, row, impl_->header.probes, impl_->warned_of_probes, impl_->known_probes, "probes");
 }
 
 void ExperimentFile::add(const SpectraRow& row) {
-  const auto lock = hdf5::exclusive();
-  if (!impl_->header.spectra) {
-    if (!std::exchange(impl_->warned_of_spectra, true))
-      log_warning(
-          "spectra are not recorded: the run was begun by a version whose file has no place for them");
-    return;
-  }
-  impl_->check(row);
-  for (const auto& known : impl_->known_spectra)
-    if (known.step == row.step) return;
-  impl_->superseded.compare(row, impl_->header);
-  impl_->pending_rows<SpectraRow>().push_back(row);
+  add_measured(*impl_, row, impl_->header.spectra, impl_->warned_of_spectra, impl_->known_spectra, "spectra");
 }
 
 void ExperimentFile::add(const AlarmRow& row) {
