@@ -71,8 +71,13 @@ class Result:
         return {"case": self.name, "tokens_per_step": self.tokens_per_step, "rows": rows}
 
 
+def own_program(arguments: argparse.Namespace, name: str) -> list[str]:
+    path = str(arguments.build / name)
+    return ["env", f"LD_LIBRARY_PATH={arguments.library_path}", path] if arguments.library_path else [path]
+
+
 def contenders_of(case: Case, arguments: argparse.Namespace) -> list[Contender]:
-    program = [str(arguments.build / "weightscope_bench_step"), "--device", arguments.device, "--precision", "bf16"]
+    program = [*own_program(arguments, "weightscope_bench_step"), "--device", arguments.device, "--precision", "bf16"]
     found = [
         Contender(Command(name, [*program, *case.shape.words(), *options], 8), 20, resident=not case.exclusive)
         for name, options in case.own.items()
@@ -127,7 +132,7 @@ def train(name: str, case: Case, arguments: argparse.Namespace, clock: Clock) ->
 
 def snapshot(arguments: argparse.Namespace, step_seconds: float | None) -> dict[str, object]:
     """What a snapshot of the Q, K and V matrices of GPT-2 124M, head by head, takes from start to end."""
-    worker = Worker(Command("snapshot", [str(arguments.build / "weightscope_bench_snapshot_cuda")], 1))
+    worker = Worker(Command("snapshot", own_program(arguments, "weightscope_bench_snapshot_cuda"), 1))
     try:
         worker.wait_ready()
         worker.blocks.extend(worker.run(20) for _ in range(5))
@@ -157,6 +162,7 @@ def parse() -> argparse.Namespace:
     builds = [ROOT / "build" / name for name in ("release", "dev")]
     default = next((build for build in builds if (build / "weightscope_bench_step").exists()), builds[0])
     parser.add_argument("--build", type=Path, default=default, help="where the bench programs are")
+    parser.add_argument("--library-path", default="", help="LD_LIBRARY_PATH of the bench programs")
     parser.add_argument("--cases", type=lambda text: text.split(","), help="of " + ", ".join(CASES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--block-seconds", type=float, default=2.0, help="about how long a block takes")

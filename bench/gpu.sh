@@ -5,7 +5,7 @@
 #   --tests DIR       a build with tests and CUDA (default: build/dev)
 #   --python PYTHON   one that has torch and transformers (default: that of launch/setup.sh)
 #   --libraries DIR   shared libraries for programs that were built on another machine, beside those of PYTHON's torch
-#   --out DIR         where gpu.json and the logs go (default: bench/results and build/bench)
+#   --out DIR         where gpu.json goes (default: bench/results); logs go to build/bench
 #   --seconds N       for everything together (default: 570); what does not fit is named as not measured
 #   --quick           one short round of each case
 #   --cases NAMES     of bench/gpu.py, with commas between them
@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
     --tests) tests=$2; shift ;;
     --python) python=$2; shift ;;
     --libraries) libraries=$2; shift ;;
-    --out) out=$2 logs=$2; shift ;;
+    --out) out=$2; shift ;;
     --seconds) seconds=$2; shift ;;
     --quick) options+=(--quick) ;;
     --cases) options+=(--cases "$2"); shift ;;
@@ -36,7 +36,8 @@ torch_libraries=$("$python" -c 'import glob, importlib.util as u, os
 spec = u.find_spec("torch")
 site = os.path.dirname(os.path.dirname(spec.origin)) if spec else ""
 print(":".join([site + "/torch/lib", *glob.glob(site + "/nvidia/*/lib")] if spec else []))') || exit 2
-export LD_LIBRARY_PATH=$libraries${libraries:+:}$torch_libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+# For our programs alone: Python has its own.
+library_path=$torch_libraries${libraries:+:$libraries}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export OMPI_MCA_ess_singleton_isolated=1 OMPI_MCA_pml=ob1 OMPI_MCA_btl=self PYTHONUNBUFFERED=1
 status=0
 left() { echo $((seconds - SECONDS)); }
@@ -48,7 +49,7 @@ run_tests() {
   programs >/dev/null || { echo "| $tests has no GPU tests (build with -DWEIGHTSCOPE_CUDA=ON) | not run |"; echo; return; }
   while read -r program; do
     local name log; name=$(basename "$program"); log=$logs/$name.log
-    timeout "$(limit 150)" "$program" >"$log" 2>&1 </dev/null
+    LD_LIBRARY_PATH=$library_path timeout "$(limit 150)" "$program" >"$log" 2>&1 </dev/null
     local code=$? passed skipped
     passed=$(grep -c '^\[       OK' "$log"); skipped=$(grep -c '^\[  SKIPPED \].*ms)' "$log")
     case $code in
@@ -72,7 +73,7 @@ run_sanitizer() {
       [ $tool = memcheck ] || [[ $name = *monitor* ]] || continue
       log=$logs/$tool-$name.log
       # Tests with Large in their names take too long under it.
-      TEST_HANG_SECONDS=300 timeout "$(limit 90)" "$sanitizer" --tool $tool --report-api-errors no --error-exitcode 86 \
+      TEST_HANG_SECONDS=300 LD_LIBRARY_PATH=$library_path timeout "$(limit 90)" "$sanitizer" --tool $tool --report-api-errors no --error-exitcode 86 \
         "$program" --gtest_filter=-'*Large*' >"$log" 2>&1 </dev/null
       code=$?
       case $code in
@@ -87,7 +88,7 @@ run_sanitizer() {
 
 run_bench() {
   if [ -z "$build" ]; then build=build/release; [ -x $build/weightscope_bench_step ] || build=build/dev; fi
-  "$python" bench/gpu.py --build "$build" --seconds "$(left)" --json "$out/gpu.json" "${options[@]}" || status=1
+  "$python" bench/gpu.py --build "$build" --seconds "$(left)" --json "$out/gpu.json" --library-path "$library_path" "${options[@]}" || status=1
 }
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null || echo "There is no GPU here: tests skip themselves, nothing is measured."
