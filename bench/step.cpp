@@ -126,7 +126,7 @@ class Run {
   /// before them is not timed.
   std::vector<double> steps(int count) {
     std::vector<double> seconds;
-    if (on_gpu()) update(), synchronize(place_.index);
+    if (on_gpu()) update(), finish(), synchronize(place_.index);
     const Stopwatch whole;
     for (int i = 0; i < count; ++i) {
       const Stopwatch watch;
@@ -134,6 +134,7 @@ class Run {
       seconds.push_back(watch.seconds());
     }
     if (on_gpu()) {
+      finish();
       synchronize(place_.index);
       seconds.assign(seconds.size(), whole.seconds() / count);
     }
@@ -154,7 +155,14 @@ class Run {
   bool on_gpu() const { return place_.place == Place::cuda; }
   void update() {
     const auto& batch = batches_[static_cast<std::size_t>(done_) % batches_.size()];
-    loss_ = step_.run(done_++, batch, false).loss;
+    step_.begin(done_, batch, false);
+    finish();  // the update before, as Trainer does it
+    begun_ = done_++;
+    if (!step_.overlaps()) finish();
+  }
+  void finish() {
+    if (begun_) loss_ = step_.end(*begun_).loss;
+    begun_.reset();
   }
 
   RunConfig config_;
@@ -168,6 +176,7 @@ class Run {
   TrainStep step_;
   std::vector<Batch> batches_;
   std::int64_t done_ = 0;
+  std::optional<std::int64_t> begun_;
   double loss_ = 0;
 };
 
