@@ -15,6 +15,7 @@ int cuda_devices() { return 0; }
 void* current_stream(int) { unavailable(); }
 void select_device(int) { unavailable(); }
 void synchronize(int) { unavailable(); }
+std::int64_t peak_device_bytes(int) { unavailable(); }
 const char* torch_version() { return TORCH_VERSION; }
 const char* device_support() { return "none (built for CPU)"; }
 

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -25,6 +26,10 @@ void select_device(int device) {
 void synchronize(int device) {
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(device));
   c10::cuda::device_synchronize();
+}
+std::int64_t peak_device_bytes(int device) {
+  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(static_cast<c10::DeviceIndex>(device));
+  return stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
 }
 const char* torch_version() { return TORCH_VERSION; }
 const char* device_support() { return "CUDA"; }

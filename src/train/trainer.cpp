@@ -10,6 +10,7 @@
 #include "core/fault_point.hpp"
 #include "core/file_io.hpp"
 #include "core/log.hpp"
+#include "model/device.hpp"
 #include "model/memory_plan.hpp"
 #include "train/cadence.hpp"
 #include "train/evaluator.hpp"
@@ -92,7 +93,9 @@ RunStatus Trainer::run() {
 
 void Trainer::note_memory(std::int64_t done) {
   const auto planned = total_bytes(plan_memory(config_, host_->size()));
-  const auto measured = host_->max(peak_resident_bytes() - program_bytes() - start_bytes_);
+  const auto measured =
+      host_->max(place_.place == Place::cuda ? peak_device_bytes(place_.index)
+                                             : peak_resident_bytes() - program_bytes() - start_bytes_);
   host_->together([&] { recorder_->memory(done, planned, measured); });
 }
 

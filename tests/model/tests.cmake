@@ -3,3 +3,7 @@ target_precompile_headers(test_model_gradients PRIVATE <torch/torch.h> <gtest/gt
 weightscope_test(model/init_tests.test.cpp LINK model PRIVATE Torch::cpu LABELS fast)
 weightscope_test(model/import.test.cpp LINK model PRIVATE Torch::cpu LABELS fast)
 target_precompile_headers(test_model_import REUSE_FROM weightscope_ops)
+if(WEIGHTSCOPE_CUDA)
+  weightscope_test(model/gradients_cuda.test.cpp LINK model PRIVATE Torch::cuda CUDA::cudart LABELS gpu)
+  target_precompile_headers(test_model_gradients_cuda REUSE_FROM test_model_gradients)
+endif()

@@ -11,28 +11,55 @@ namespace {
 constexpr unsigned kWarps = 16, kThreads = kWarps * kWarp;
 constexpr float kLog2e = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 
-/// Largest value so far, in units of log2, and Σ 2^(x − largest): joined in any order.
-struct Soft {
-  float largest, total;
+struct Add {
+  __device__ float operator()(float a, float b) const { return a + b; }
 };
-__device__ Soft join(Soft a, Soft b) {
-  const float m = fmaxf(a.largest, b.largest);
-  return {m, a.total * exp2f(a.largest - m) + b.total * exp2f(b.largest - m)};
-}
+struct Larger {
+  __device__ float operator()(float a, float b) const { return fmaxf(a, b); }
+};
 
-__device__ Soft block_join(Soft s) {
-  __shared__ Soft scratch[kWarps];
+/// The same value on every thread, in a fixed order.
+template <class Combine>
+__device__ float block_combine(float v, Combine combine) {
+  __shared__ float scratch[kWarps];
 #pragma unroll
-  for (int o = kWarp / 2; o > 0; o /= 2)
-    s = join(s, {__shfl_xor_sync(kAllLanes, s.largest, o), __shfl_xor_sync(kAllLanes, s.total, o)});
-  if (threadIdx.x % kWarp == 0) scratch[threadIdx.x / kWarp] = s;
+  for (int o = kWarp / 2; o > 0; o /= 2) v = combine(v, __shfl_xor_sync(kAllLanes, v, o));
+  if (threadIdx.x % kWarp == 0) scratch[threadIdx.x / kWarp] = v;
   __syncthreads();
-  s = scratch[0];
+  v = scratch[0];
 #pragma unroll
-  for (unsigned w = 1; w < kWarps; ++w) s = join(s, scratch[w]);
-  return s;
+  for (unsigned w = 1; w < kWarps; ++w) v = combine(v, scratch[w]);
+  __syncthreads();
+  return v;
 }
 
+/// 2^x, within two units of the last place.
+__device__ float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+__device__ float largest_of(const float (&x)[8], int live) {
+  float m = -FLT_MAX;
+#pragma unroll
+  for (int k = 0; k < 8; ++k) m = fmaxf(m, k < live ? x[k] : -FLT_MAX);
+  return m;
+}
+
+/// f(c, elements, how many of them are logits) for this thread's eights of a row.
+template <bool Backwards, class T, class F>
+__device__ void for_eights(const T* row, int vocab, int columns, F&& f) {
+  constexpr int kStep = static_cast<int>(kThreads) * 8;
+  const int mine = static_cast<int>(threadIdx.x) * 8, last = (columns - 1) / kStep * kStep;
+#pragma unroll 4
+  for (int i = 0; i <= last; i += kStep) {
+    const int c = (Backwards ? last - i : i) + mine;
+    if (c < columns) f(c, load8(row + c), vocab - c);
+  }
+}
+
+/// Exponentials are of base 2, with the logits scaled: one multiply-add and one instruction each.
 template <class T, bool Kept>
 __global__ void __launch_bounds__(kThreads)
     rows(T* __restrict__ logits, const Index* __restrict__ targets, float dscale, int vocab, int columns,
@@ -41,38 +68,39 @@ __global__ void __launch_bounds__(kThreads)
   extern __shared__ uint4 memory[];
   T* kept = reinterpret_cast<T*>(memory);
   const int target = static_cast<int>(targets[blockIdx.x]);
-  Soft mine{-FLT_MAX, 0};
-#pragma unroll 4
-  for (int c = static_cast<int>(threadIdx.x) * 8; c < vocab; c += static_cast<int>(kThreads) * 8) {
-    const auto v = load8(row + c);
-    if (Kept) store8(kept + c, v.x);
-    float m = mine.largest;
-#pragma unroll
-    for (int k = 0; k < 8; ++k)
-      if (c + k < vocab) m = fmaxf(m, v.x[k] * kLog2e);
-    float total = mine.total * exp2f(mine.largest - m);
-#pragma unroll
-    for (int k = 0; k < 8; ++k)
-      if (c + k < vocab) total += exp2f(v.x[k] * kLog2e - m);
-    mine = {m, total};
-  }
-  const Soft all = block_join(mine);
-  if (threadIdx.x == 0) row_loss[blockIdx.x] = (all.largest + log2f(all.total)) * kLn2 - to_float(row[target]);
-  if (dscale == 0) return;
-  __syncthreads();  // the target's logit has been read
-  const float factor = dscale / all.total;
-  // Backwards: what was read last is most likely still near.
-  const int last = (columns - 1) / (static_cast<int>(kThreads) * 8) * (static_cast<int>(kThreads) * 8);
-  for (int c = last + static_cast<int>(threadIdx.x) * 8; c >= 0; c -= static_cast<int>(kThreads) * 8) {
-    if (c >= columns) continue;
-    auto v = load8(Kept ? kept + c : row + c);
+  float m = -FLT_MAX;
+  for_eights<false>(row, vocab, columns, [&](int c, const Eight<T>& v, int live) {
+    if (Kept) copy8(kept + c, row + c);
+    m = fmaxf(m, largest_of(v.x, live));
+  });
+  const float shift = block_combine(m, Larger{}) * kLog2e;
+  float total = 0;
+  for_eights<false>(Kept ? kept : row, vocab, columns, [&](int, const Eight<T>& v, int live) {
 #pragma unroll
     for (int k = 0; k < 8; ++k) {
-      const float p = exp2f(v.x[k] * kLog2e - all.largest) * factor;
-      v.x[k] = c + k < vocab ? p - (c + k == target ? dscale : 0.0f) : 0.0f;
+      const float e = exp2_fast(fmaf(v.x[k], kLog2e, -shift));
+      total += live >= 8 || k < live ? e : 0.0f;
+    }
+  });
+  total = block_combine(total, Add{});
+  if (threadIdx.x == 0) row_loss[blockIdx.x] = (shift + log2f(total)) * kLn2 - to_float(row[target]);
+  if (dscale == 0) return;
+  __syncthreads();  // the target's logit has been read
+  const float factor = dscale / total;
+  // Backwards: without shared memory, what was read last is most likely still near.
+  for_eights<true>(Kept ? kept : row, vocab, columns, [&](int c, Eight<T> v, int live) {
+#pragma unroll
+    for (int k = 0; k < 8; ++k) v.x[k] = exp2_fast(fmaf(v.x[k], kLog2e, -shift)) * factor;
+    if (static_cast<unsigned>(target - c) < 8u) {
+#pragma unroll
+      for (int k = 0; k < 8; ++k) v.x[k] -= c + k == target ? dscale : 0.0f;
+    }
+    if (live < 8) {
+#pragma unroll
+      for (int k = 0; k < 8; ++k) v.x[k] = k < live ? v.x[k] : 0.0f;
     }
     store8(row + c, v.x);
-  }
+  });
 }
 
 constexpr unsigned kSumWarps = 32;

@@ -58,6 +58,13 @@ __device__ inline Eight<bf16> load8(const bf16* p) {
   }
   return e;
 }
+/// As it lies in memory; a second load8() of the same elements is then free.
+template <class T>
+__device__ void copy8(T* to, const T* from) {
+  constexpr int kVectors = 8 * sizeof(T) / sizeof(uint4);
+#pragma unroll
+  for (int i = 0; i < kVectors; ++i) reinterpret_cast<uint4*>(to)[i] = reinterpret_cast<const uint4*>(from)[i];
+}
 __device__ inline void store8(float* p, const float (&x)[8]) {
   store4(p, {x[0], x[1], x[2], x[3]}), store4(p + 4, {x[4], x[5], x[6], x[7]});
 }

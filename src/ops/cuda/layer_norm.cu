@@ -53,11 +53,68 @@ __global__ void __launch_bounds__(kThreads)
   if (lane == 0) mean[row] = m, rstd[row] = r;
 }
 
-/// partial: [gridDim.x][kParts][C], the sums over this block's rows of dy·n, dy and ds. A thread has four columns
-/// and keeps their sums in registers; Rows rows go through at a time, so that their loads are under way together.
+/// partial: [gridDim.x][kParts][C], the sums over this block's rows of dy·n, dy and ds. A warp a row; each warp
+/// keeps its sums in shared memory, so that registers are left for what is under way from memory.
+template <class T, int V>
+__global__ void __launch_bounds__(kThreads, V <= 6 ? 5 : 4)
+    backward_by_rows(const T* __restrict__ dy, const float* __restrict__ s, const float* __restrict__ mean,
+                     const float* __restrict__ rstd, const float* __restrict__ w, float* __restrict__ ds, bool add,
+                     T* __restrict__ ds_work, float* __restrict__ partial, Index R, int C) {
+  extern __shared__ float4 shared[];  // [kWarps][kParts][V][32]
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  float4* kept = shared + static_cast<std::size_t>(warp) * kParts * V * kWarp + lane;
+#pragma unroll
+  for (int i = 0; i < static_cast<int>(kParts) * V; ++i) kept[i * 32] = splat(0);
+  const float inverse = 1.0f / static_cast<float>(C);
+  for (Index row = static_cast<Index>(blockIdx.x) * kWarps + warp; row < R;
+       row += static_cast<Index>(gridDim.x) * kWarps) {
+    const Index base = row * C;
+    float4 n[V], d[V], old[V];
+#pragma unroll
+    for (int i = 0; i < V; ++i) {
+      const int c = (i * 32 + lane) * 4;
+      n[i] = d[i] = old[i] = splat(0);
+      if (c >= C) continue;
+      d[i] = load4(dy + base + c), n[i] = load4(s + base + c);
+      if (add) old[i] = load4(ds + base + c);
+    }
+    const float m = mean[row], r = rstd[row];
+    float sum_d = 0, sum_dn = 0;
+#pragma unroll
+    for (int i = 0; i < V; ++i) {
+      const int c = (i * 32 + lane) * 4;
+      if (c >= C) continue;
+      n[i] = (n[i] - splat(m)) * r;
+      kept[i * 32] = kept[i * 32] + d[i] * n[i], kept[(V + i) * 32] = kept[(V + i) * 32] + d[i];
+      d[i] = d[i] * load4(w + c);
+      sum_d += sum(d[i]), sum_dn += sum(d[i] * n[i]);
+    }
+    sum_d = warp_sum(sum_d) * inverse, sum_dn = warp_sum(sum_dn) * inverse;
+#pragma unroll
+    for (int i = 0; i < V; ++i) {
+      const int c = (i * 32 + lane) * 4;
+      if (c >= C) continue;
+      const float4 out = (d[i] - splat(sum_d) - n[i] * sum_dn) * r + old[i];
+      kept[(2 * V + i) * 32] = kept[(2 * V + i) * 32] + out;
+      store4(ds + base + c, out);
+      if (ds_work != nullptr) store4(ds_work + base + c, out);
+    }
+  }
+  __syncthreads();
+  for (int i = static_cast<int>(threadIdx.x); i < static_cast<int>(kParts) * V * 32; i += static_cast<int>(kThreads)) {
+    const int part = i / (V * 32), c = i % (V * 32) * 4;
+    if (c >= C) continue;
+    float4 total = splat(0);
+#pragma unroll
+    for (unsigned k = 0; k < kWarps; ++k) total = total + shared[k * kParts * V * 32 + static_cast<unsigned>(i)];
+    store4(partial + (static_cast<Index>(blockIdx.x) * kParts + part) * C + c, total);
+  }
+}
+
+/// The same for rows too wide for one warp. A thread has four columns.
 template <class T, int Rows, int MostThreads>
 __global__ void __launch_bounds__(MostThreads)
-    backward(const T* __restrict__ dy, const float* __restrict__ s, const float* __restrict__ mean,
+    backward_by_columns(const T* __restrict__ dy, const float* __restrict__ s, const float* __restrict__ mean,
              const float* __restrict__ rstd, const float* __restrict__ w, float* __restrict__ ds, bool add,
              T* __restrict__ ds_work, float* __restrict__ partial, Index R, int C) {
   __shared__ float sums[2][2 * Rows][32];  // [turn][value][warp]: two turns, so that one barrier a turn is enough
@@ -110,24 +167,6 @@ __global__ void __launch_bounds__(MostThreads)
   store4(mine, dw), store4(mine + C, db), store4(mine + 2 * C, total);
 }
 
-/// f(integral constants Rows, MostThreads): wide rows leave fewer registers to a thread.
-template <class F>
-auto with_rows(Index C, F&& f) {
-  using std::integral_constant;
-  if (C <= 1024) return f(integral_constant<int, 4>{}, integral_constant<int, 256>{});
-  if (C <= 2048) return f(integral_constant<int, 2>{}, integral_constant<int, 512>{});
-  return f(integral_constant<int, 1>{}, integral_constant<int, 1024>{});
-}
-
-/// As many as run at once on an H100, so that all end together; other GPUs only share the rows out differently.
-unsigned backward_blocks(Index R, Index C) {
-  constexpr Index kMultiprocessors = 132;
-  return with_rows(C, [&](auto rows, auto most_threads) {
-    const Index resident = most_threads() <= 256 ? 3 : most_threads() <= 512 ? 2 : 1;
-    return static_cast<unsigned>(std::min(kMultiprocessors * resident, Index{blocks_for(R, rows())}));
-  });
-}
-
 /// f(integral constant V) for rows of C elements.
 template <class F>
 int with_vectors(Index C, F&& f) {
@@ -139,6 +178,15 @@ int with_vectors(Index C, F&& f) {
   if (vectors <= 13) return f(std::integral_constant<int, 13>{});
   if (vectors <= 16) return f(std::integral_constant<int, 16>{});
   return f(std::integral_constant<int, 32>{});
+}
+
+constexpr Index kWidestByRows = 1024;
+constexpr Index kMultiprocessors = 132;  // of an H100; other GPUs only share the rows out differently
+
+/// As many as run at once, so that all end together.
+unsigned backward_blocks(Index R, Index C) {
+  if (C <= kWidestByRows) return static_cast<unsigned>(std::min(kMultiprocessors * 5, Index{blocks_for(R, kWarps)}));
+  return static_cast<unsigned>(std::min(kMultiprocessors * (C <= 2048 ? 2 : 1), Index{blocks_for(R, C <= 2048 ? 2 : 1)}));
 }
 
 }  // namespace
@@ -160,11 +208,22 @@ int layer_norm_backward(const T* dy, const float* s, const float* mean, const fl
                         float* ds, bool add_to_ds, T* ds_work, const NormGradients& out, bool add, Index R, Index C,
                         float* scratch, void* stream) {
   const auto on = static_cast<cudaStream_t>(stream);
-  const unsigned blocks = backward_blocks(R, C), threads = blocks_for(C, 4 * kWarp) * kWarp;
-  with_rows(C, [&](auto rows, auto most_threads) {
-    backward<T, rows(), most_threads()><<<blocks, threads, 0, on>>>(dy, s, mean, rstd, w, ds, add_to_ds, ds_work,
-                                                                    scratch, R, static_cast<int>(C));
-  });
+  const unsigned blocks = backward_blocks(R, C);
+  const auto launch = [&](auto kernel, unsigned threads, std::size_t bytes) {
+    const auto set = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+    if (set == cudaSuccess)
+      kernel<<<blocks, threads, bytes, on>>>(dy, s, mean, rstd, w, ds, add_to_ds, ds_work, scratch, R,
+                                             static_cast<int>(C));
+    return static_cast<int>(set);
+  };
+  const unsigned threads = blocks_for(C, 4 * kWarp) * kWarp;
+  const int set = C <= kWidestByRows ? with_vectors(std::min(C, kWidestByRows), [&](auto vectors) {
+    constexpr int V = vectors() <= 8 ? vectors() : 8;
+    return launch(backward_by_rows<T, V>, kThreads, std::size_t{kWarps} * kParts * V * kWarp * sizeof(float4));
+  })
+                  : C <= 2048 ? launch(backward_by_columns<T, 2, 512>, threads, 0)
+                              : launch(backward_by_columns<T, 1, 1024>, threads, 0);
+  if (set != cudaSuccess) return set;
   if (const auto status = cudaGetLastError(); status != cudaSuccess) return status;
   return sum_partials(scratch, {out.dw, out.db, out.ds_sum}, blocks, C, add, on, kParts);
 }

@@ -1,0 +1,117 @@
+// The whole training step on a GPU: against the fixtures, and against itself.
+#include <ATen/cuda/CUDAContext.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
+
+#include <limits>
+
+#include "model/device.hpp"
+#include "support/gpu.hpp"
+#include "train/oracle_run.hpp"
+
+namespace weightscope {
+
+const DevicePlace kGpu{Place::cuda, 0};
+
+class StepOnGpu : public GpuTest {
+ protected:
+  void SetUp() override {
+    GpuTest::SetUp();
+    if (!IsSkipped()) select_device(0);
+  }
+};
+
+std::int64_t allocations() {
+  const auto stats = c10::getDeviceAllocator(c10::kCUDA)->getDeviceStats(0);
+  return stats.allocation[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)].allocated;
+}
+
+TEST_F(StepOnGpu, WeightsMomentsAndLossesOfFiveSteps) {
+  OracleRun run(1.0, kGpu);
+  ASSERT_TRUE(run.step.overlaps());
+  for (std::size_t s = 0; s < 5; ++s) {
+    const auto result = run.step.run(static_cast<std::int64_t>(s), run.batch(s), false);
+    EXPECT_NEAR(result.loss / run.expected["train"]["losses"][s].get<double>(), 1, 1e-5) << s;
+    EXPECT_NEAR(result.grad_norm / run.expected["train"]["grad_norm_before_clip"][s].get<double>(), 1, 1e-4) << s;
+    if (s == 0) {
+      EXPECT_LT(largest_difference(run, run.store.master(), "after_step1.safetensors", ""), 5e-6);
+    }
+  }
+  EXPECT_LT(largest_difference(run, run.store.master(), "after_step5.safetensors", ""), 5e-6);
+  EXPECT_LT(largest_difference(run, run.optimizer.exp_avg(), "adam_state_step5.safetensors", "exp_avg."), 1e-6);
+  EXPECT_LT(largest_difference(run, run.optimizer.exp_avg_sq(), "adam_state_step5.safetensors", "exp_avg_sq."), 1e-6);
+}
+
+/// What the weights are after ten steps on the same five batches.
+at::Tensor ten_steps(OracleRun& run, bool one_late, std::vector<double>& losses) {
+  std::optional<std::int64_t> begun;
+  const auto end = [&] {
+    if (begun) losses.push_back(run.step.end(*begun).loss);
+    begun.reset();
+  };
+  for (std::int64_t s = 0; s < 10; ++s) {
+    run.step.begin(s, run.batch(static_cast<std::size_t>(s % 5)), s % 3 == 0);
+    end();
+    begun = s;
+    if (!one_late) end();
+  }
+  end();
+  return run.store.master().cpu();
+}
+
+TEST_F(StepOnGpu, ResultsTakenOneStepLateAreTheSame) {
+  OracleRun at_once(1.0, kGpu), late(1.0, kGpu), cpu;
+  std::vector<double> a, b, c;
+  const auto weights = ten_steps(at_once, false, a);
+  EXPECT_TRUE(at::equal(weights, ten_steps(late, true, b)));
+  EXPECT_EQ(a, b);
+  EXPECT_LT((weights - ten_steps(cpu, false, c)).abs().max().item<double>(), 1e-3);  // AdamW enlarges rounding
+  for (std::size_t s = 0; s < a.size(); ++s) EXPECT_NEAR(a[s] / c[s], 1, 1e-4) << s;
+}
+
+TEST_F(StepOnGpu, AllocatesNothingAndNeverWaitsInTheSteadyState) {
+  OracleRun run(1.0, kGpu);
+  std::vector<Batch> batches;
+  for (std::size_t s = 0; s < 5; ++s) batches.push_back(run.batch(s));
+  run.step.begin(0, batches[0], false);
+  std::int64_t before = 0;
+  for (std::int64_t s = 1; s < 12; ++s) {
+    if (s == 6) {  // libraries are warm, graphs recorded
+      before = allocations();
+      c10::cuda::warning_state().set_sync_debug_mode(c10::cuda::SyncDebugMode::L_ERROR);
+    }
+    run.step.begin(s, batches[static_cast<std::size_t>(s % 5)], false);
+    run.step.end(s - 1);
+  }
+  c10::cuda::warning_state().set_sync_debug_mode(c10::cuda::SyncDebugMode::L_DISABLED);
+  EXPECT_EQ(allocations(), before);
+  run.step.end(11);
+}
+
+TEST_F(StepOnGpu, SkipsTheUpdateWhenAGradientIsNotFinite) {
+  OracleRun run(1.0, kGpu);
+  for (std::int64_t s = 0; s < 4; ++s) run.step.run(s, run.batch(static_cast<std::size_t>(s)), false);
+  ParamStore::view(run.store.master(), run.store.find("ln_f.weight")).fill_(std::numeric_limits<float>::infinity());
+  const auto before = run.store.master().clone(), moments = run.optimizer.exp_avg().clone();
+  const auto result = run.step.run(4, run.batch(4), true);
+  EXPECT_FALSE(std::isfinite(result.loss) && std::isfinite(result.grad_norm));
+  EXPECT_TRUE(at::equal(run.store.master(), before));
+  EXPECT_TRUE(at::equal(run.optimizer.exp_avg(), moments));
+}
+
+TEST_F(StepOnGpu, MovementIsWhatTheWeightsMoved) {
+  OracleRun run(1.0, kGpu);
+  for (std::int64_t s = 0; s < 4; ++s) {
+    const auto before = run.store.master().to(at::kDouble);
+    const auto result = run.step.run(s, run.batch(static_cast<std::size_t>(s)), true);
+    const auto gone = run.store.master().to(at::kDouble) - before;
+    const auto& table = run.store.parameters();
+    ASSERT_EQ(result.moved.size(), table.size());
+    for (std::size_t p = 0; p < table.size(); ++p) {
+      const double expected = ParamStore::view(gone, table[p]).square().sum().item<double>();
+      EXPECT_NEAR(result.moved[p], expected, 1e-4 * expected + 1e-20) << table[p].name;
+    }
+  }
+}
+
+}  // namespace weightscope

@@ -1,0 +1,99 @@
+#pragma once
+// Five AdamW steps of transformers' GPT2LMHeadModel and torch.optim.AdamW (tests/oracle/README.md), to be
+// compared with ours.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/file_io.hpp"
+#include "model/weights_io.hpp"
+#include "train/train_step.hpp"
+
+namespace weightscope {
+
+inline const std::string kFolder = WEIGHTSCOPE_TEST_ORACLE "/tiny_gelu_new/";
+
+inline RunConfig shaped(const ModelConfig& model) {
+  RunConfig config;
+  config.model = model;
+  return config;
+}
+
+struct OracleRun {
+  explicit OracleRun(double clip = 1.0, DevicePlace where = {}) : place(where) {
+    config.model = model_of(kFolder);
+    config.train.global_batch = 4, config.train.micro_batch = 1, config.train.grad_clip = clip;
+    config.optimizer = {OptimizerName::adamw, 1e-3, 0.9, 0.95, 1e-8, 0.1};
+    config.schedule.name = ScheduleName::constant;
+    if (host.is_root()) load_model(kFolder, store);
+    exchange.broadcast_weights();
+  }
+  Batch batch(std::size_t number) const {
+    Batch out;
+    const auto per_rank = 4U / static_cast<unsigned>(host.size()),
+               first = static_cast<unsigned>(host.rank()) * per_rank;
+    for (std::size_t row = first; row < first + per_rank; ++row)
+      for (std::size_t i = 0; i < 16; ++i) {
+        out.tokens.push_back(expected["tokens"][number][row][i]);
+        out.targets.push_back(expected["tokens"][number][row][i + 1]);
+      }
+    return out;
+  }
+
+  /// Every shard of a flat buffer, on every rank.
+  at::Tensor all(const at::Tensor& flat) {
+    const auto mine = flat.narrow(0, exchange.shard().begin, exchange.shard().size()).clone();
+    return exchange.gathered(mine, 0);
+  }
+
+  nlohmann::json expected = nlohmann::json::parse(read_file(kFolder + "expected.json", Fault::input));
+  RunConfig config;
+  DevicePlace place;
+  HostComm host = HostComm::world();
+  TensorComm comm = TensorComm::make(host, place.place, place.index, 60);
+  ModelConfig model = model_of(kFolder);
+  std::unique_ptr<NodeBuffers> node = NodeBuffers::make(shaped(model), place, host, host.node());
+  ParamStore store = node ? ParamStore(model, types_of(Precision::fp32), node->mine())
+                          : ParamStore(model, types_of(Precision::fp32), place, host.size());
+  Gpt gpt{model, store, 16, Purpose::training, false};
+  OptimizerConfig adamw{OptimizerName::adamw, 1e-3, 0.9, 0.95, 1e-8, 0.1};
+  GradientExchange exchange{ParallelConfig{}, store, comm, host, node.get(), 4 / host.size()};
+  Optimizer optimizer{adamw, store, exchange.shard()};
+  TrainStep step{config, host, gpt, store, exchange, optimizer};
+};
+
+/// Where the first gradient is below 1e-6, a millionth of a typical one: there AdamW's first update,
+/// lr·g/(|g| + eps), turns the rounding of g (about 4e-9) into up to 1 % of lr. One element of the model is
+/// such a place.
+inline at::Tensor ill_conditioned(const Parameter& p) {
+  static const auto fixture = Safetensors::open(kFolder + "expected.safetensors");
+  const auto* ref = fixture.find("grad.transformer." + p.name);
+  auto gradient = at::from_blob(const_cast<void*>(ref->data), ref->shape, at::kFloat);
+  if (p.layer >= 0 && gradient.dim() == 2) gradient = gradient.t();
+  return gradient.abs() < 1e-6;
+}
+
+/// Largest difference to PREFIX + "transformer." + name of a fixture, Conv1D weights transposed; the K third
+/// of c_attn.bias, whose true gradient is zero, left out.
+inline double largest_difference(const OracleRun& run, const at::Tensor& flat, const std::string& file,
+                          const std::string& prefix) {
+  const auto fixture = Safetensors::open(kFolder + file);
+  double worst = 0;
+  int compared = 0;
+  for (const auto& p : run.store.parameters()) {
+    const auto* ref = fixture.find(prefix + "transformer." + p.name);
+    if (ref == nullptr) continue;
+    ++compared;
+    auto theirs = at::from_blob(const_cast<void*>(ref->data), ref->shape, at::kFloat);
+    if (p.layer >= 0 && theirs.dim() == 2) theirs = theirs.t();
+    auto difference = (ParamStore::view(flat, p).cpu() - theirs).abs();
+    if (p.name.ends_with("c_attn.bias")) difference.narrow(0, p.rows() / 3, p.rows() / 3).zero_();
+    if (file.starts_with("after")) difference.masked_fill_(ill_conditioned(p) & (difference < 1e-4), 0);
+    worst = std::max(worst, difference.max().item<double>());
+  }
+  EXPECT_EQ(compared, static_cast<int>(run.store.parameters().size())) << file << " " << prefix << "NAME";
+  return worst;
+}
+
+}  // namespace weightscope
