@@ -15,6 +15,8 @@
 #include "core/log.hpp"
 #include "model/device.hpp"
 #include "model/initialize.hpp"
+#include "model/slices.hpp"
+#include "monitor/device_meter.hpp"
 #include "train/gemm_tuner.hpp"
 #include "train/trainer.hpp"
 
@@ -26,7 +28,7 @@ struct Arguments {
   std::int64_t batch = 16, micro = 0;
   Precision precision = Precision::fp32;
   Device device = Device::cpu;
-  bool recompute = false;
+  bool recompute = false, snapshots = false;
   int threads = 1, warmup = 2;
 };
 
@@ -46,6 +48,7 @@ Arguments parse(CLI::App& app, int argc, char** argv) {
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Device>{{"cpu", Device::cpu}, {"cuda", Device::cuda}}));
   app.add_flag("--recompute", a.recompute, "activations of a block are computed again in its backward pass");
+  app.add_flag("--snapshots", a.snapshots, "on a GPU: all weights are measured after every step");
   app.add_option("--threads", a.threads, "per rank");
   app.add_option("--warmup", a.warmup, "steps before READY");
   app.parse(argc, argv);
@@ -101,7 +104,7 @@ void draw_weights(const RunConfig& config, const ParamStore& store) {
 /// A model in training.
 class Run {
  public:
-  Run(const RunConfig& config, const HostComm& host)
+  Run(const RunConfig& config, const HostComm& host, bool snapshots)
       : config_(config),
         place_(choose_place(config_, host)),
         comm_(TensorComm::make(host, place_.place, place_.index, config_.parallel.timeout_s)),
@@ -118,6 +121,7 @@ class Run {
     if (host.is_root()) draw_weights(config_, store_);
     exchange_.broadcast_weights();
     gpt_.use(choose_gemms(config_, place_, host, {}));
+    if (snapshots && on_gpu()) meter_.emplace(weight_slices(store_, config_.model, nullptr));
   }
   Run(const Run&) = delete;
 
@@ -155,6 +159,13 @@ class Run {
   void update() {
     const auto& batch = batches_[static_cast<std::size_t>(done_) % batches_.size()];
     loss_ = step_.run(done_++, batch, false).loss;
+    if (meter_) measure();
+  }
+  /// The whole next step waits for the weights to be read, though only its update has to: an upper bound.
+  void measure() {
+    if (meter_->under_way() > 0) measured_ += meter_->finish().size();
+    meter_->start(current_stream(place_.index));
+    meter_->wait_before_writing(current_stream(place_.index));
   }
 
   RunConfig config_;
@@ -167,6 +178,8 @@ class Run {
   Optimizer optimizer_;
   TrainStep step_;
   std::vector<Batch> batches_;
+  std::optional<DeviceMeter> meter_;
+  std::size_t measured_ = 0;
   std::int64_t done_ = 0;
   double loss_ = 0;
 };
@@ -189,7 +202,7 @@ int share_request(const HostComm& host) {
 void serve(const Arguments& arguments, const HostComm& host) {
   omp_set_num_threads(arguments.threads);
   at::set_num_threads(arguments.threads);
-  Run run(configure(arguments, host.size()), host);
+  Run run(configure(arguments, host.size()), host, arguments.snapshots);
   run.steps(arguments.warmup);
   if (host.is_root()) say_ready();
   for (int count = share_request(host); count > 0; count = share_request(host))
