@@ -130,7 +130,7 @@ class Run {
   /// before them is not timed.
   std::vector<double> steps(int count) {
     std::vector<double> seconds;
-    if (on_gpu()) update(), synchronize(place_.index);
+    if (on_gpu()) update(), finish(), synchronize(place_.index);
     const Stopwatch whole;
     for (int i = 0; i < count; ++i) {
       const Stopwatch watch;
@@ -138,6 +138,7 @@ class Run {
       seconds.push_back(watch.seconds());
     }
     if (on_gpu()) {
+      finish();
       synchronize(place_.index);
       seconds.assign(seconds.size(), whole.seconds() / count);
     }
@@ -158,14 +159,21 @@ class Run {
   bool on_gpu() const { return place_.place == Place::cuda; }
   void update() {
     const auto& batch = batches_[static_cast<std::size_t>(done_) % batches_.size()];
-    loss_ = step_.run(done_++, batch, false).loss;
+    // The whole step waits until the weights are read, though only its update has to: an upper bound.
+    if (meter_) meter_->wait_before_writing(current_stream(place_.index));
+    step_.begin(done_, batch, false);
     if (meter_) measure();
+    finish();  // the update before, as Trainer does it
+    begun_ = done_++;
+    if (!step_.overlaps()) finish();
   }
-  /// The whole next step waits for the weights to be read, though only its update has to: an upper bound.
+  void finish() {
+    if (begun_) loss_ = step_.end(*begun_).loss;
+    begun_.reset();
+  }
   void measure() {
     if (meter_->under_way() > 0) measured_ += meter_->finish().size();
     meter_->start(current_stream(place_.index));
-    meter_->wait_before_writing(current_stream(place_.index));
   }
 
   RunConfig config_;
@@ -181,6 +189,7 @@ class Run {
   std::optional<DeviceMeter> meter_;
   std::size_t measured_ = 0;
   std::int64_t done_ = 0;
+  std::optional<std::int64_t> begun_;
   double loss_ = 0;
 };
 
