@@ -40,7 +40,7 @@ void serve(const Arguments& arguments) {
     check(cudaMemset(scratch, i, kCaches));
     check(cudaDeviceSynchronize());
     const Stopwatch watch;
-    meter.start(nullptr);
+    meter.start();
     const double started = watch.seconds();
     counted += meter.finish().size();
     return arguments.start ? started : watch.seconds();

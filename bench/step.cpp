@@ -121,7 +121,7 @@ class Run {
     if (host.is_root()) draw_weights(config_, store_);
     exchange_.broadcast_weights();
     gpt_.use(choose_gemms(config_, place_, host, {}));
-    if (snapshots && on_gpu()) meter_.emplace(weight_slices(store_, config_.model, nullptr));
+    if (snapshots && on_gpu()) meter_.emplace(weight_slices(store_, config_.model, nullptr), 4);
   }
   Run(const Run&) = delete;
 
@@ -172,8 +172,8 @@ class Run {
     begun_.reset();
   }
   void measure() {
-    if (meter_->under_way() > 0) measured_ += meter_->finish().size();
-    meter_->start(current_stream(place_.index));
+    if (meter_->under_way() > 3) measured_ += meter_->finish().size();
+    meter_->start();
   }
 
   RunConfig config_;

@@ -24,10 +24,9 @@ class DeviceMeter {
   DeviceMeter& operator=(DeviceMeter&&) noexcept;
   ~DeviceMeter();
 
-  /// Measures the slices as everything that `producers` (cudaStream_t) have been given so far leaves them.
-  /// Not while `depth` measurements are under way.
-  void start(std::span<void* const> producers);
-  void start(void* producer) { start(std::span(&producer, 1)); }
+  /// Measures the slices as everything that their streams have been given so far leaves them. Not while
+  /// `depth` measurements are under way, and not while one of the streams records a graph.
+  void start();
   /// From here on `stream` waits until the weights have been read: to be called before the next update is put
   /// on it, outside of a graph.
   void wait_before_writing(void* stream) const;

@@ -130,7 +130,7 @@ TEST_F(MeterOnCuda, MeasuresAgainAndAgain) {
   const auto cpu = measure(weights.slices);
   std::vector<Measurement> first;
   for (int i = 0; i < 6; ++i) {
-    meter.start(nullptr);
+    meter.start();
     if (i == 0) continue;  // two at once
     EXPECT_EQ(meter.under_way(), 2);
     const auto gpu = meter.finish();
@@ -138,8 +138,8 @@ TEST_F(MeterOnCuda, MeasuresAgainAndAgain) {
     EXPECT_EQ(std::memcmp(first.data(), gpu.data(), first.size() * sizeof(Measurement)), 0);
     for (std::size_t s = 0; s < cpu.size(); ++s) expect_equal(gpu[s], cpu[s], weights.slices[s].parameter);
   }
-  meter.start(nullptr);
-  EXPECT_THROW(meter.start(nullptr), Error);
+  meter.start();
+  EXPECT_THROW(meter.start(), Error);
   meter.finish(), meter.finish();
   EXPECT_TRUE(meter.ready());
   EXPECT_THROW(meter.finish(), Error);
@@ -150,12 +150,13 @@ TEST_F(MeterOnCuda, ReadsTheWeightsBeforeTheNextUpdateWritesThem) {
   std::vector slices{slice_of(w)};
   OnDevice device(slices);
   auto& weights = device.slices()[0].weights;
-  DeviceMeter meter(device.slices());
   cudaStream_t stream = nullptr;
   ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+  weights.stream = stream;
+  DeviceMeter meter(device.slices());
   for (int i = 0; i < 3; ++i) {
     cudaMemcpyAsync(weights.data, w.data(), weights.bytes(), cudaMemcpyHostToDevice, stream);
-    meter.start(stream);
+    meter.start();
     meter.wait_before_writing(stream);
     cudaMemsetAsync(weights.data, 0, weights.bytes(), stream);
     expect_equal(meter.finish().front(), measure(slices).front(), "before the update");

@@ -91,6 +91,7 @@ struct DeviceMeter::Impl {
   Pending& pending(std::size_t number) { return ring[number % ring.size()]; }
 
   TilePlan plan;
+  std::vector<void*> producers;
   bool moved = false;
   cuda::DeviceArray<float> initial;
   cuda::DeviceArray<DeviceTile> tiles;
@@ -108,13 +109,14 @@ DeviceMeter::~DeviceMeter() = default;
 
 int DeviceMeter::under_way() const { return static_cast<int>(impl_->started - impl_->finished); }
 
-void DeviceMeter::start(std::span<void* const> producers) {
+void DeviceMeter::start() {
   require(impl_->started - impl_->finished < impl_->ring.size(), Fault::internal,
           "a measurement was started on the GPU before an earlier one was finished");
   auto& pending = impl_->pending(impl_->started++);
   if (impl_->plan.tiles.empty()) return;
   auto* const stream = impl_->stream.get();
-  for (void* producer : producers) cuda::order(static_cast<cudaStream_t>(producer), stream, impl_->producer);
+  for (void* producer : impl_->producers)
+    cuda::order(static_cast<cudaStream_t>(producer), stream, impl_->producer);
   const auto counters = counter_bytes(impl_->plan);
   cuda::check(cudaMemsetAsync(pending.device.get(), 0, counters, stream), "cudaMemsetAsync");
   cuda::check(launch_tile_stats(impl_->tiles.get(), impl_->plan.tiles.size(), impl_->moved,
@@ -159,7 +161,7 @@ std::size_t DeviceMeter::device_bytes(std::span<const WeightSlice> slices, int d
 
 std::vector<Measurement> measure_on_device(std::span<const WeightSlice> slices) {
   DeviceMeter meter(slices, 1);
-  meter.start(producers_of(slices));
+  meter.start();
   return meter.finish();
 }
 

@@ -17,7 +17,7 @@ DeviceMeter::DeviceMeter(std::span<const WeightSlice>, int) { refuse(); }
 DeviceMeter::DeviceMeter(DeviceMeter&&) noexcept = default;
 DeviceMeter& DeviceMeter::operator=(DeviceMeter&&) noexcept = default;
 DeviceMeter::~DeviceMeter() = default;
-void DeviceMeter::start(std::span<void* const>) { refuse(); }
+void DeviceMeter::start() { refuse(); }
 void DeviceMeter::wait_before_writing(void*) const { refuse(); }
 int DeviceMeter::under_way() const { return 0; }
 bool DeviceMeter::ready() const { refuse(); }
