@@ -5,6 +5,7 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <mpi.h>
 #include <omp.h>
+#include <torch/csrc/autograd/profiler_kineto.h>
 
 #include <CLI/CLI.hpp>
 #include <cmath>
@@ -29,7 +30,8 @@ struct Arguments {
   Precision precision = Precision::fp32;
   Device device = Device::cpu;
   bool recompute = false, snapshots = false;
-  int threads = 1, warmup = 2;
+  int threads = 1, warmup = 4;
+  std::string trace;
 };
 
 Arguments parse(CLI::App& app, int argc, char** argv) {
@@ -51,6 +53,7 @@ Arguments parse(CLI::App& app, int argc, char** argv) {
   app.add_flag("--snapshots", a.snapshots, "on a GPU: all weights are measured after every step");
   app.add_option("--threads", a.threads, "per rank");
   app.add_option("--warmup", a.warmup, "steps before READY");
+  app.add_option("--trace", a.trace, "write a Chrome trace of three steps here and leave (GPU)");
   app.parse(argc, argv);
   return a;
 }
@@ -208,11 +211,23 @@ int share_request(const HostComm& host) {
   return count;
 }
 
+/// Of LibTorch's profiler: every kernel with its time, to look at in Perfetto or chrome://tracing.
+void write_trace(Run& run, const std::string& file) {
+  using torch::profiler::impl::ActivityType;
+  const torch::profiler::impl::ProfilerConfig config(torch::profiler::impl::ProfilerState::KINETO);
+  const std::set<ActivityType> activities{ActivityType::CUDA};
+  torch::autograd::profiler::prepareProfiler(config, activities);
+  torch::autograd::profiler::enableProfiler(config, activities);
+  run.steps(2);  // and one before them
+  torch::autograd::profiler::disableProfiler()->save(file);
+}
+
 void serve(const Arguments& arguments, const HostComm& host) {
   omp_set_num_threads(arguments.threads);
   at::set_num_threads(arguments.threads);
   Run run(configure(arguments, host.size()), host, arguments.snapshots);
   run.steps(arguments.warmup);
+  if (!arguments.trace.empty()) return write_trace(run, arguments.trace);
   if (host.is_root()) say_ready();
   for (int count = share_request(host); count > 0; count = share_request(host))
     for (const double seconds : run.steps(count))
