@@ -118,7 +118,9 @@ void fingerprint(const Prepared& p, const TilePlan& plan) {
   check(cudaMemcpy(stats.data(), p.stats, stats.size() * sizeof(BlockStats), cudaMemcpyDeviceToHost));
   check(cudaMemcpy(counters.data(), p.counters, counters.size() * 4, cudaMemcpyDeviceToHost));
   Measurement all;
-  for (const auto& m : plan.combine(stats, counters)) merge(all, m);
+  std::vector<Measurement> measured;
+  plan.combine(stats, counters, measured);
+  for (const auto& m : measured) merge(all, m);
   std::uint64_t counted = all.histogram.overflow, weighted = 0;
   for (std::size_t i = 0; i < all.histogram.bins.size(); ++i)
     counted += all.histogram.bins[i], weighted += i * all.histogram.bins[i];

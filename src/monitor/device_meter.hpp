@@ -33,8 +33,8 @@ class DeviceMeter {
 
   int under_way() const;
   bool ready() const;  ///< finish() would not wait
-  /// The oldest measurement under way, one for each slice.
-  std::vector<Measurement> finish();
+  /// The oldest measurement under way, one for each slice; valid until the next call.
+  std::span<const Measurement> finish();
 
   /// Device memory that a meter of these slices takes.
   static std::size_t device_bytes(std::span<const WeightSlice> slices, int depth = 2);

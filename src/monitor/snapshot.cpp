@@ -101,10 +101,11 @@ void SnapshotTaker::start() {
 
 Snapshot SnapshotTaker::finish() {
   under_way_ = false;
+  std::span<const Measurement> measured = measured_;
   host_->together([&] {
-    if (meter_) measured_ = meter_->finish();
+    if (meter_) measured = meter_->finish();
   });
-  const auto all = host_->gather(std::as_bytes(std::span<const Measurement>(measured_)));
+  const auto all = host_->gather(std::as_bytes(measured));
   return host_->is_root() ? put_together(slices_, in_order(all, owner_), shape_) : Snapshot{};
 }
 

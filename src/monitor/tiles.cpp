@@ -13,14 +13,13 @@ TilePlan::TilePlan(std::span<const WeightSlice> slices, std::size_t tile, std::s
     }
 }
 
-std::vector<Measurement> TilePlan::combine(std::span<const BlockStats> stats,
-                                           std::span<const std::uint32_t> counters) const {
-  std::vector<Measurement> result(slices_);
+void TilePlan::combine(std::span<const BlockStats> stats, std::span<const std::uint32_t> counters,
+                       std::vector<Measurement>& into) const {
+  into.assign(slices_, {});
   for (std::size_t t = 0; t < tiles.size(); ++t)
-    merge(result[tiles[t].slice].summary, summary_of(stats[t], tiles[t].count));
+    merge(into[tiles[t].slice].summary, summary_of(stats[t], tiles[t].count));
   for (std::size_t r = 0; r < rows(); ++r)
-    add_counts(result[row_slices[r]].histogram, counters.data() + r * kSlots);
-  return result;
+    add_counts(into[row_slices[r]].histogram, counters.data() + r * kSlots);
 }
 
 }  // namespace weightscope

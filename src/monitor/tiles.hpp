@@ -26,9 +26,9 @@ struct TilePlan {
   std::vector<std::size_t> row_slices;  ///< the slice of each row
 
   std::size_t rows() const { return row_slices.size(); }
-  /// stats: of each tile, merged in order. counters: kSlots of each row. One measurement for each slice.
-  std::vector<Measurement> combine(std::span<const BlockStats> stats,
-                                   std::span<const std::uint32_t> counters) const;
+  /// stats: of each tile, merged in order. counters: kSlots of each row. Into one measurement for each slice.
+  void combine(std::span<const BlockStats> stats, std::span<const std::uint32_t> counters,
+               std::vector<Measurement>& into) const;
 
  private:
   std::size_t slices_;

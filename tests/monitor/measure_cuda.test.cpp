@@ -134,7 +134,7 @@ TEST_F(MeterOnCuda, MeasuresAgainAndAgain) {
     if (i == 0) continue;  // two at once
     EXPECT_EQ(meter.under_way(), 2);
     const auto gpu = meter.finish();
-    if (first.empty()) first = gpu;
+    if (first.empty()) first.assign(gpu.begin(), gpu.end());
     EXPECT_EQ(std::memcmp(first.data(), gpu.data(), first.size() * sizeof(Measurement)), 0);
     for (std::size_t s = 0; s < cpu.size(); ++s) expect_equal(gpu[s], cpu[s], weights.slices[s].parameter);
   }

@@ -109,7 +109,9 @@ std::vector<Measurement> measure_in_tiles(const std::vector<WeightSlice>& slices
                                   slice.initial == nullptr ? nullptr : slice.initial + t.offset,
                                   static_cast<unsigned>(t.count), counters.data() + t.row * kSlots));
   }
-  return plan.combine(stats, counters);
+  std::vector<Measurement> result;
+  plan.combine(stats, counters, result);
+  return result;
 }
 
 TEST(Tiles, CoverEverySliceOnceAndInOrder) {

@@ -96,6 +96,7 @@ struct DeviceMeter::Impl {
   cuda::DeviceArray<float> initial;
   cuda::DeviceArray<DeviceTile> tiles;
   std::vector<Pending> ring;
+  std::vector<Measurement> measured;
   cuda::Event producer = cuda::make_event();
   std::size_t started = 0, finished = 0;
   cuda::Stream stream = cuda::make_stream();
@@ -143,14 +144,15 @@ bool DeviceMeter::ready() const {
   return status == cudaSuccess;
 }
 
-std::vector<Measurement> DeviceMeter::finish() {
+std::span<const Measurement> DeviceMeter::finish() {
   require(under_way() > 0, Fault::internal, "no measurement was started on the GPU");
   auto& pending = impl_->pending(impl_->finished++);
   cuda::check(cudaEventSynchronize(pending.done.get()), "cudaEventSynchronize");
   const auto& plan = impl_->plan;
   const auto* results = pending.host.get();
-  return plan.combine({reinterpret_cast<const BlockStats*>(results + counter_bytes(plan)), plan.tiles.size()},
-                      {reinterpret_cast<const std::uint32_t*>(results), plan.rows() * kSlots});
+  plan.combine({reinterpret_cast<const BlockStats*>(results + counter_bytes(plan)), plan.tiles.size()},
+               {reinterpret_cast<const std::uint32_t*>(results), plan.rows() * kSlots}, impl_->measured);
+  return impl_->measured;
 }
 
 std::size_t DeviceMeter::device_bytes(std::span<const WeightSlice> slices, int depth) {
@@ -162,7 +164,8 @@ std::size_t DeviceMeter::device_bytes(std::span<const WeightSlice> slices, int d
 std::vector<Measurement> measure_on_device(std::span<const WeightSlice> slices) {
   DeviceMeter meter(slices, 1);
   meter.start();
-  return meter.finish();
+  const auto measured = meter.finish();
+  return {measured.begin(), measured.end()};
 }
 
 std::vector<std::uint64_t> digests_on_device(std::span<const WeightSlice> slices) {
