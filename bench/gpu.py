@@ -160,8 +160,10 @@ def snapshot(arguments: argparse.Namespace, step_seconds: float | None) -> dict[
 
 def kernel_table(arguments: argparse.Namespace) -> str:
     words = own_program(arguments, "weightscope_bench_tile_variants")
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-    return done.stdout if done.returncode == 0 else f"The kernel alone: not measured ({done.stderr.strip()})"
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"The kernel alone: not measured ({error})"
 
 
 def gpu() -> dict[str, str]:
