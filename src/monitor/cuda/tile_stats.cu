@@ -25,7 +25,7 @@ int launch_tile_stats(const DeviceTile* tiles, std::size_t count, bool initial, 
   const auto blocks = static_cast<unsigned>(count);
   auto* const on = static_cast<cudaStream_t>(stream);
   if (initial)
-    tile_stats<16, kWarps, true, 2><<<blocks, kWarps * 32, 0, on>>>(tiles, stats, counters);
+    tile_stats<16, kWarps, true, 3><<<blocks, kWarps * 32, 0, on>>>(tiles, stats, counters);
   else
     tile_stats<32, kWarps, false, 3><<<blocks, kWarps * 32, 0, on>>>(tiles, stats, counters);
   return cudaGetLastError();
