@@ -42,11 +42,14 @@ class Case:
 
 CASES = {
     "124M-64": Case(
-        Shape("GPT-2 124M, 64 × 1024 tokens", *GPT2, 1024, 64), ("compile-cudnn", "compile-flash", "hf-compile"), True
+        Shape("GPT-2 124M, 64 × 1024 tokens", *GPT2, 1024, 64),
+        ("compile-cudnn", "compile-flash", "hf-compile"),
+        True,
     ),
     "124M-16": Case(
         Shape("GPT-2 124M, 16 × 1024 tokens", *GPT2, 1024, 16),
         ("compile-cudnn", "compile-flash", "hf-compile", "eager", "hf-eager"),
+        own={"weightscope": [], "weightscope, all weights measured at every step": ["--snapshots"]},
     ),
     "124M-8x256": Case(Shape("GPT-2 124M, 8 × 256 tokens", *GPT2, 256, 8), ("compile-flash", "compile-graphs")),
     "1.5B-8": Case(
@@ -130,21 +133,37 @@ def train(name: str, case: Case, arguments: argparse.Namespace, clock: Clock) ->
     return Result(name, case.shape.batch * case.shape.block, entries)
 
 
+SNAPSHOTS = {"start to end": [], "start to end, displacement too": ["--displacement"], "held up": ["--start"]}
+
+
 def snapshot(arguments: argparse.Namespace, step_seconds: float | None) -> dict[str, object]:
-    """What a snapshot of the Q, K and V matrices of GPT-2 124M, head by head, takes from start to end."""
-    worker = Worker(Command("snapshot", own_program(arguments, "weightscope_bench_snapshot_cuda"), 1))
+    """A snapshot of the Q, K and V matrices of GPT-2 124M, head by head, and for how long it holds up the host."""
+    program = own_program(arguments, "weightscope_bench_snapshot_cuda")
+    blocks: dict[str, list[list[float]]] = {}
+    lines: list[list[str]] = []
+    for name, options in SNAPSHOTS.items():
+        worker = Worker(Command(name, [*program, *options], 1))
+        try:
+            worker.wait_ready()
+            blocks[name] = [worker.run(20) for _ in range(5)]
+            seconds = median(s for block in blocks[name] for s in block)
+            share = f"{seconds / step_seconds:.3%}" if step_seconds else "not measured"
+            lines.append([name, f"{1e6 * seconds:.0f}", share])
+        except WorkerError as error:
+            lines.append([name, f"not measured: {reason(error)}", ""])
+        finally:
+            worker.close()
+    print("**snapshot**: Q, K and V of GPT-2 124M by heads, 85 MB, caches cold\n")
+    print(f"{table(['', 'µs', 'of a step of 124M-64'], lines)}\n\n{kernel_table(arguments)}\n", flush=True)
+    return {"snapshot": blocks}
+
+
+def kernel_table(arguments: argparse.Namespace) -> str:
+    words = own_program(arguments, "weightscope_bench_tile_variants")
     try:
-        worker.wait_ready()
-        worker.blocks.extend(worker.run(20) for _ in range(5))
-    except WorkerError as error:
-        print(f"snapshot: not measured ({reason(error)})\n", flush=True)
-        return {"snapshot": "not measured"}
-    finally:
-        worker.close()
-    seconds = median(s for block in worker.blocks for s in block)
-    share = f", {seconds / step_seconds:.2%} of a step of 124M-64" if step_seconds else ""
-    print(f"**snapshot**, Q, K and V of GPT-2 124M by heads, 85 MB: {1e6 * seconds:.0f} µs from start to end{share}\n")
-    return {"snapshot": worker.blocks}
+        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"The kernel alone: not measured ({error})"
 
 
 def gpu() -> dict[str, str]:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests and measures the CUDA path on one GPU, in one call of under ten minutes.
-#   bench/gpu.sh [OPTION...] [tests|sanitizer|bench ...]   all three by default, in this order
+#   bench/gpu.sh [OPTION...] [tests|bench|sanitizer ...]   all three by default, in this order
 #   --build DIR       where the bench programs are (default: build/release, else build/dev)
 #   --tests DIR       a build with tests and CUDA (default: build/dev)
 #   --python PYTHON   one that has torch and transformers (default: that of launch/setup.sh)
@@ -11,7 +11,7 @@
 #   --cases NAMES     of bench/gpu.py, with commas between them
 # Programs run as single ranks, so mpirun is not needed. Ends with 1 when a test or the sanitizer found something.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 2
 . launch/env.sh
 build='' tests=build/dev python=$WEIGHTSCOPE_VENV/bin/python libraries='' out=bench/results logs=build/bench seconds=570 options=() parts=()
 while [ $# -gt 0 ]; do
@@ -30,7 +30,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(tests sanitizer bench)
+[ ${#parts[@]} -gt 0 ] || parts=(tests bench sanitizer)
 mkdir -p "$out" "$logs"
 torch_libraries=$("$python" -c 'import glob, importlib.util as u, os
 spec = u.find_spec("torch")
@@ -88,7 +88,9 @@ run_sanitizer() {
 
 run_bench() {
   if [ -z "$build" ]; then build=build/release; [ -x $build/weightscope_bench_step ] || build=build/dev; fi
-  "$python" bench/gpu.py --build "$build" --seconds "$(left)" --json "$out/gpu.json" --library-path "$library_path" "${options[@]}" || status=1
+  local kept=5
+  [[ ${parts[*]} != *bench*sanitizer* ]] || kept=150
+  "$python" bench/gpu.py --build "$build" --seconds "$(($(left) - kept))" --json "$out/gpu.json" --library-path "$library_path" "${options[@]}" || status=1
 }
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null || echo "There is no GPU here: tests skip themselves, nothing is measured."

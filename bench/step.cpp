@@ -3,9 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/CachingDeviceAllocator.h>
-#include <torch/csrc/autograd/profiler_kineto.h>
 #include <mpi.h>
 #include <omp.h>
+#include <torch/csrc/autograd/profiler_kineto.h>
 
 #include <CLI/CLI.hpp>
 #include <cmath>
@@ -16,6 +16,8 @@
 #include "core/log.hpp"
 #include "model/device.hpp"
 #include "model/initialize.hpp"
+#include "model/slices.hpp"
+#include "monitor/device_meter.hpp"
 #include "train/gemm_tuner.hpp"
 #include "train/trainer.hpp"
 
@@ -27,7 +29,7 @@ struct Arguments {
   std::int64_t batch = 16, micro = 0;
   Precision precision = Precision::fp32;
   Device device = Device::cpu;
-  bool recompute = false;
+  bool recompute = false, snapshots = false;
   int threads = 1, warmup = 4;
   std::string trace;
 };
@@ -48,6 +50,7 @@ Arguments parse(CLI::App& app, int argc, char** argv) {
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Device>{{"cpu", Device::cpu}, {"cuda", Device::cuda}}));
   app.add_flag("--recompute", a.recompute, "activations of a block are computed again in its backward pass");
+  app.add_flag("--snapshots", a.snapshots, "on a GPU: all weights are measured after every step");
   app.add_option("--threads", a.threads, "per rank");
   app.add_option("--warmup", a.warmup, "steps before READY");
   app.add_option("--trace", a.trace, "write a Chrome trace of three steps here and leave (GPU)");
@@ -104,7 +107,7 @@ void draw_weights(const RunConfig& config, const ParamStore& store) {
 /// A model in training.
 class Run {
  public:
-  Run(const RunConfig& config, const HostComm& host)
+  Run(const RunConfig& config, const HostComm& host, bool snapshots)
       : config_(config),
         place_(choose_place(config_, host)),
         comm_(TensorComm::make(host, place_.place, place_.index, config_.parallel.timeout_s)),
@@ -121,6 +124,7 @@ class Run {
     if (host.is_root()) draw_weights(config_, store_);
     exchange_.broadcast_weights();
     gpt_.use(choose_gemms(config_, place_, host, {}));
+    if (snapshots && on_gpu()) meter_.emplace(weight_slices(store_, config_.model, nullptr), 4);
   }
   Run(const Run&) = delete;
 
@@ -158,7 +162,10 @@ class Run {
   bool on_gpu() const { return place_.place == Place::cuda; }
   void update() {
     const auto& batch = batches_[static_cast<std::size_t>(done_) % batches_.size()];
+    // The whole step waits until the weights are read, though only its update has to: an upper bound.
+    if (meter_) meter_->wait_before_writing(current_stream(place_.index));
     step_.begin(done_, batch, false);
+    if (meter_) measure();
     finish();  // the update before, as Trainer does it
     begun_ = done_++;
     if (!step_.overlaps()) finish();
@@ -166,6 +173,10 @@ class Run {
   void finish() {
     if (begun_) loss_ = step_.end(*begun_).loss;
     begun_.reset();
+  }
+  void measure() {
+    if (meter_->under_way() > 3) measured_ += meter_->finish().size();
+    meter_->start();
   }
 
   RunConfig config_;
@@ -178,6 +189,8 @@ class Run {
   Optimizer optimizer_;
   TrainStep step_;
   std::vector<Batch> batches_;
+  std::optional<DeviceMeter> meter_;
+  std::size_t measured_ = 0;
   std::int64_t done_ = 0;
   std::optional<std::int64_t> begun_;
   double loss_ = 0;
@@ -212,7 +225,7 @@ void write_trace(Run& run, const std::string& file) {
 void serve(const Arguments& arguments, const HostComm& host) {
   omp_set_num_threads(arguments.threads);
   at::set_num_threads(arguments.threads);
-  Run run(configure(arguments, host.size()), host);
+  Run run(configure(arguments, host.size()), host, arguments.snapshots);
   run.steps(arguments.warmup);
   if (!arguments.trace.empty()) return write_trace(run, arguments.trace);
   if (host.is_root()) say_ready();

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 namespace weightscope {
-namespace {
 
 Summary summary_of(const BlockStats& b, std::size_t elements) {
   Summary s;
@@ -19,8 +18,6 @@ void add_counts(Histogram& h, const std::uint32_t* slots) {
       std::uint64_t{slots[kMiddleSlot - kOverflowDistance]} + slots[kMiddleSlot + kOverflowDistance];
   for (std::size_t i = 0; i < h.bins.size(); ++i) h.bins[i] += slots[kFirstBinSlot + i];
 }
-
-}  // namespace
 
 Pass::Pass(std::span<const WeightSlice> slices) {
   std::size_t block = 0;

@@ -21,6 +21,11 @@ struct BlockStats {
   std::uint32_t finite, zeros;
 };
 
+/// Of a block of so many elements.
+Summary summary_of(const BlockStats& stats, std::size_t elements);
+/// The bins among kSlots counters, and the overflow of both signs.
+void add_counts(Histogram& histogram, const std::uint32_t* slots);
+
 /// Elements [offset, offset + count) of one slice; its blocks are numbered from first_block.
 struct Chunk {
   std::size_t slice, offset, count, first_block;

@@ -9,7 +9,7 @@
 #include "core/hash.hpp"
 #include "monitor/blocks.hpp"
 #include "monitor/cpu/block_kernel.hpp"
-#include "monitor/cuda/measure_cuda.hpp"
+#include "monitor/device_meter.hpp"
 #include "monitor/digest_term.hpp"
 
 namespace weightscope {
@@ -58,7 +58,7 @@ std::vector<std::uint64_t> digests(std::span<const WeightSlice> slices, int thre
   for (const auto& s : slices)
     require(s.weights.dtype == DType::f32 && s.weights.place == slices.front().weights.place, Fault::internal,
             "weights to digest must be float32 in one place: " + s.parameter);
-  return slices.front().weights.place == Place::cuda ? digests_on_cuda(slices)
+  return slices.front().weights.place == Place::cuda ? digests_on_device(slices)
                                                      : digests_on_host(slices, threads);
 }
 

@@ -8,7 +8,7 @@
 #include "core/error.hpp"
 #include "monitor/blocks.hpp"
 #include "monitor/cpu/block_kernel.hpp"
-#include "monitor/cuda/measure_cuda.hpp"
+#include "monitor/device_meter.hpp"
 
 namespace weightscope {
 namespace {
@@ -48,11 +48,9 @@ std::vector<Measurement> measure(std::span<const WeightSlice> slices, int thread
     require(slice.weights.place == place, Fault::internal,
             "weights of one measurement must lie in one place: " + slice.parameter);
   }
+  if (place == Place::cuda) return measure_on_device(slices);
   Pass pass(slices);
-  if (place == Place::cuda)
-    run_on_cuda(slices, pass);
-  else
-    run_on_host(slices, pass, threads);
+  run_on_host(slices, pass, threads);
   return pass.combine(slices, threads);
 }
 

@@ -8,9 +8,8 @@
 namespace weightscope {
 
 /// One pass over each slice, in fixed blocks merged in order: the same bits for any number of threads. f32,
-/// host or CUDA (all slices of one call live in one place). threads <= 0: as many as OpenMP gives. CUDA
-/// without CUDA support built: Error{internal}; there one thread at a time, and `initial` is read in place
-/// when it lies in device or pinned memory and copied over first when not.
+/// host or CUDA (all slices of one call live in one place). threads <= 0: as many as OpenMP gives. CUDA: a
+/// DeviceMeter for this one measurement.
 std::vector<Measurement> measure(std::span<const WeightSlice> slices, int threads = 0);
 
 /// The plain reference that measure() is tested against.

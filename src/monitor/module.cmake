@@ -8,18 +8,18 @@ set_source_files_properties(monitor/cpu/kernel_avx2.cpp PROPERTIES COMPILE_OPTIO
 set_source_files_properties(monitor/cpu/kernel_avx512.cpp PROPERTIES
   COMPILE_OPTIONS "-march=x86-64-v4;-mprefer-vector-width=512")
 
-set(monitor_device cuda/measure_cuda_stub.cpp)
+set(monitor_device cuda/device_meter_stub.cpp)
 set(monitor_device_libraries "")
 if(WEIGHTSCOPE_CUDA)
-  set(monitor_device cuda/measure_cuda.cpp cuda/weight_stats.cu)
+  set(monitor_device cuda/device_meter.cpp cuda/tile_stats.cu)
   set(monitor_device_libraries CUDA::cudart)
   # relaxed-constexpr: the kernels call the constexpr functions of bins.hpp and digest_term.hpp. -std: CMake 3.25
   # does not know which standards nvcc 13 has.
-  set_source_files_properties(monitor/cuda/weight_stats.cu PROPERTIES
+  set_source_files_properties(monitor/cuda/tile_stats.cu PROPERTIES
     COMPILE_OPTIONS "-std=c++20;--expt-relaxed-constexpr;--fmad=false")
 endif()
 weightscope_module(monitor DEPS core comm PRIVATE ${monitor_device_libraries}
-  SOURCES summary.cpp statistics.cpp blocks.cpp measure.cpp power_law.cpp measure_reference.cpp cpu/dispatch.cpp
+  SOURCES summary.cpp statistics.cpp blocks.cpp tiles.cpp measure.cpp power_law.cpp measure_reference.cpp cpu/dispatch.cpp
     share_out.cpp snapshot.cpp digest.cpp ${monitor_device})
 target_sources(weightscope_monitor PRIVATE $<TARGET_OBJECTS:weightscope_block_kernels>)
 # By flag, not by target: LibTorch brings its own libgomp.so.1, and only one may be named.

@@ -26,22 +26,14 @@ void check(const WeightSlice& s, SnapshotShape shape) {
           Fault::internal, "slice of " + s.parameter + " lies outside the snapshot");
 }
 
-/// All measurements in slice order on rank 0; nothing elsewhere.
-std::vector<Measurement> measure_together(const HostComm& host, std::span<const WeightSlice> slices) {
-  const auto owner = share_out(slices, host.size());
-  std::vector<WeightSlice> mine;
-  for (std::size_t i = 0; i < slices.size(); ++i)
-    if (owner[i] == host.rank()) mine.push_back(slices[i]);
-  std::vector<Measurement> measured;
-  host.together([&] { measured = measure(mine); });
-  const auto all = host.gather(std::as_bytes(std::span<const Measurement>(measured)));
-  std::vector<Measurement> ordered;
-  if (!host.is_root()) return ordered;
-  std::vector<std::size_t> taken(all.size());
-  for (const int rank : owner) {
-    const auto r = static_cast<std::size_t>(rank);
-    std::memcpy(&ordered.emplace_back(), all[r].data() + taken[r]++ * sizeof(Measurement),
-                sizeof(Measurement));
+/// The measurements of all ranks, gathered, in slice order.
+std::vector<Measurement> in_order(const std::vector<std::vector<std::byte>>& gathered,
+                                  const std::vector<int>& owner) {
+  std::vector<Measurement> ordered(owner.size());
+  std::vector<std::size_t> taken(gathered.size());
+  for (std::size_t i = 0; i < owner.size(); ++i) {
+    const auto r = static_cast<std::size_t>(owner[i]);
+    std::memcpy(&ordered[i], gathered[r].data() + taken[r]++ * sizeof(Measurement), sizeof(Measurement));
   }
   return ordered;
 }
@@ -59,13 +51,10 @@ void merge_components(Snapshot& snapshot, SnapshotShape shape) {
   }
 }
 
-}  // namespace
-
-Snapshot take_snapshot(const HostComm& host, std::span<const WeightSlice> slices, SnapshotShape shape) {
-  for (const auto& s : slices) check(s, shape);
-  const auto measured = measure_together(host, slices);
+/// The snapshot that the measurements of all slices make up.
+Snapshot put_together(std::span<const WeightSlice> slices, const std::vector<Measurement>& measured,
+                      SnapshotShape shape) {
   Snapshot snapshot;
-  if (!host.is_root()) return snapshot;
   const auto size = [](int n) { return static_cast<std::size_t>(n); };
   snapshot.components.resize(size(shape.layers) * kComponents);
   snapshot.heads.resize(size(shape.layers) * 3 * size(shape.heads));
@@ -87,6 +76,47 @@ Snapshot take_snapshot(const HostComm& host, std::span<const WeightSlice> slices
       merge(parameter, measured[i]);
   }
   return snapshot;
+}
+
+}  // namespace
+
+SnapshotTaker::SnapshotTaker(const HostComm& host, std::vector<WeightSlice> slices, SnapshotShape shape)
+    : host_(&host), slices_(std::move(slices)), shape_(shape), owner_(share_out(slices_, host.size())) {
+  for (const auto& s : slices_) check(s, shape);
+  for (std::size_t i = 0; i < slices_.size(); ++i)
+    if (owner_[i] == host.rank()) mine_.push_back(slices_[i]);
+}
+
+void SnapshotTaker::start() {
+  host_->together([&] {
+    if (mine_.empty() || mine_.front().weights.place != Place::cuda) {
+      measured_ = measure(mine_);
+      return;
+    }
+    if (!meter_) meter_.emplace(mine_);
+    meter_->start();
+  });
+  under_way_ = true;
+}
+
+Snapshot SnapshotTaker::finish() {
+  under_way_ = false;
+  std::span<const Measurement> measured = measured_;
+  host_->together([&] {
+    if (meter_) measured = meter_->finish();
+  });
+  const auto all = host_->gather(std::as_bytes(measured));
+  return host_->is_root() ? put_together(slices_, in_order(all, owner_), shape_) : Snapshot{};
+}
+
+void SnapshotTaker::wait_before_writing(void* stream) const {
+  if (meter_) meter_->wait_before_writing(stream);
+}
+
+Snapshot take_snapshot(const HostComm& host, std::span<const WeightSlice> slices, SnapshotShape shape) {
+  SnapshotTaker taker(host, {slices.begin(), slices.end()}, shape);
+  taker.start();
+  return taker.finish();
 }
 
 }  // namespace weightscope

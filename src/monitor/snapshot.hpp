@@ -1,11 +1,13 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "comm/host_comm.hpp"
 #include "core/weight_slice.hpp"
+#include "monitor/device_meter.hpp"
 #include "monitor/summary.hpp"
 
 namespace weightscope {
@@ -28,9 +30,33 @@ struct SnapshotShape {
 /// world size.
 std::vector<int> share_out(std::span<const WeightSlice> slices, int world);
 
-/// Each rank measures the slices it owns; rank 0 gathers and merges heads → q, k, v → c_attn → parameter in a
-/// fixed order, so the result is the same bits at any world size. Collective. Non-root ranks get an empty
-/// snapshot. `slices` covers every parameter exactly once (a head-wise c_attn, or a whole tensor).
+/// Takes snapshots of one set of slices: each rank measures those it owns; rank 0 gathers and merges heads →
+/// q, k, v → c_attn → parameter in a fixed order, so the result is the same bits at any world size. `slices`
+/// covers every parameter exactly once (a head-wise c_attn, or a whole tensor).
+class SnapshotTaker {
+ public:
+  SnapshotTaker(const HostComm& host, std::vector<WeightSlice> slices, SnapshotShape shape);
+
+  /// Of the weights as they are, or on a GPU as the work given to their streams so far leaves them; there the
+  /// host does not wait. Collective, as finish().
+  void start();
+  bool under_way() const { return under_way_; }
+  /// What start() began. Non-root ranks get an empty snapshot.
+  Snapshot finish();
+  /// Whoever writes the weights on this stream of a GPU does it after they have been read: DeviceMeter.
+  void wait_before_writing(void* stream) const;
+
+ private:
+  const HostComm* host_;
+  std::vector<WeightSlice> slices_, mine_;
+  SnapshotShape shape_;
+  std::vector<int> owner_;
+  std::optional<DeviceMeter> meter_;   ///< on a GPU, from the first start() on
+  std::vector<Measurement> measured_;  ///< of mine_, elsewhere
+  bool under_way_ = false;
+};
+
+/// One snapshot. Collective.
 Snapshot take_snapshot(const HostComm& host, std::span<const WeightSlice> slices, SnapshotShape shape);
 
 }  // namespace weightscope

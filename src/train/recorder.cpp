@@ -8,7 +8,7 @@
 namespace weightscope {
 
 Recorder::Recorder(const HostComm& host, std::vector<WeightSlice> slices, SnapshotShape shape)
-    : host_(&host), slices_(std::move(slices)), shape_(shape) {}
+    : slices_(std::move(slices)), taker_(host, slices_, shape) {}
 
 void Recorder::open(ExperimentFile file, const std::filesystem::path& run, std::int64_t step, bool patient) {
   log_ = std::make_unique<RunLog>(run, step, patient);
@@ -55,18 +55,27 @@ void Recorder::memory(std::int64_t step, std::int64_t planned_bytes, std::int64_
   if (log_) log_->memory(step, planned_bytes, measured_bytes);
 }
 
-void Recorder::snapshot(std::int64_t step, double epoch, double tokens, double wall_time,
-                        const std::vector<double>& moved) {
-  auto snapshot = take_snapshot(*host_, slices_, shape_);
+void Recorder::begin_snapshot(std::int64_t step, double epoch, double tokens, double wall_time,
+                              std::vector<double> moved) {
+  finish_snapshot();
+  taker_.start();
+  begun_ = {step, epoch, tokens, wall_time, {}, {}, {}, {}};
+  moved_ = std::move(moved);
   for (const auto& slice : slices_)
     if (slice.initial != nullptr) release_pages(std::as_bytes(std::span(slice.initial, slice.weights.count)));
+}
+
+void Recorder::finish_snapshot() {
+  if (!taker_.under_way()) return;
+  auto snapshot = taker_.finish();
   if (!writer_) return;
-  snapshot.step = step, snapshot.epoch = epoch, snapshot.tokens = tokens, snapshot.wall_time = wall_time;
+  snapshot.step = begun_.step, snapshot.epoch = begun_.epoch, snapshot.tokens = begun_.tokens,
+  snapshot.wall_time = begun_.wall_time;
   for (std::size_t i = 0; i < snapshot.parameters.size(); ++i) {
     const auto& s = snapshot.parameters[i].summary;
     const double norm2 = s.m2 + static_cast<double>(s.finite()) * s.mean * s.mean;
-    snapshot.update_ratio.push_back(moved.empty() || norm2 == 0 ? std::numeric_limits<double>::quiet_NaN()
-                                                                : std::sqrt(moved[i] / norm2));
+    snapshot.update_ratio.push_back(moved_.empty() || norm2 == 0 ? std::numeric_limits<double>::quiet_NaN()
+                                                                 : std::sqrt(moved_[i] / norm2));
   }
   writer_->append(std::move(snapshot));
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "comm/host_comm.hpp"
@@ -31,8 +32,17 @@ class Recorder {
   void memory(std::int64_t step, std::int64_t planned_bytes, std::int64_t measured_bytes);
   /// Measures and records the weights after `step` updates. moved: Σ (Δw)² per parameter of the last update,
   /// or empty. Collective.
-  void snapshot(std::int64_t step, double epoch, double tokens, double wall_time,
-                const std::vector<double>& moved);
+  void snapshot(std::int64_t step, double epoch, double tokens, double wall_time, std::vector<double> moved) {
+    begin_snapshot(step, epoch, tokens, wall_time, std::move(moved));
+    finish_snapshot();
+  }
+  /// The same in two: begin_snapshot() does not wait for a GPU, and finish_snapshot(), some steps later,
+  /// finds the numbers there. One at a time; finishing when none has begun does nothing. Both collective.
+  void begin_snapshot(std::int64_t step, double epoch, double tokens, double wall_time,
+                      std::vector<double> moved);
+  void finish_snapshot();
+  /// To be called before the next update is put on this stream of a GPU, outside of a graph.
+  void wait_before_writing(void* stream) const { taker_.wait_before_writing(stream); }
   void checkpoint(std::int64_t step, double stall_seconds, double write_seconds);
   /// Rank 0: ready when everything recorded so far is sealed and on disk.
   std::shared_future<void> seal();
@@ -44,9 +54,10 @@ class Recorder {
   std::vector<std::string> differences();
 
  private:
-  const HostComm* host_;
   std::vector<WeightSlice> slices_;
-  SnapshotShape shape_;
+  SnapshotTaker taker_;
+  Snapshot begun_;             ///< all but the measurements
+  std::vector<double> moved_;  ///< to begun_
   std::optional<ExperimentWriter> writer_;
   std::unique_ptr<RunLog> log_;
 };

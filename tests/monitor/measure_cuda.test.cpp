@@ -2,13 +2,13 @@
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <cstring>
-#include <limits>
 
+#include "core/error.hpp"
+#include "monitor/close.hpp"
+#include "monitor/device_meter.hpp"
 #include "monitor/digest.hpp"
 #include "monitor/measure.hpp"
-#include "monitor/weights.hpp"
 #include "support/gpu.hpp"
 
 namespace weightscope {
@@ -38,54 +38,14 @@ class OnDevice {
   std::vector<void*> memory_;
 };
 
-void expect_close(double a, double b, double scale, const std::string& what) {
-  EXPECT_LE(std::abs(a - b), 1e-12 * std::abs(scale)) << what << ": " << a << " and " << b;
-}
-
-void expect_equal(const Measurement& gpu, const Measurement& cpu, const std::string& what) {
-  const auto &a = gpu.summary, &b = cpu.summary;
-  EXPECT_EQ(gpu.histogram.bins, cpu.histogram.bins) << what;
-  EXPECT_EQ(gpu.histogram.overflow, cpu.histogram.overflow) << what;
-  EXPECT_EQ(a.count, b.count) << what;
-  EXPECT_EQ(a.zeros, b.zeros) << what;
-  EXPECT_EQ(a.nonfinite, b.nonfinite) << what;
-  EXPECT_EQ(a.min, b.min) << what;
-  EXPECT_EQ(a.max, b.max) << what;
-  const double n = static_cast<double>(b.finite()), spread = n > 0 ? std::sqrt(b.m2 / n) : 0;
-  expect_close(a.mean, b.mean, std::abs(b.mean) + spread, what + " mean");
-  expect_close(a.m2, b.m2, b.m2, what + " m2");
-  expect_close(a.m3, b.m3, std::sqrt(b.m2 * b.m4), what + " m3");  // bounds Σ|d|³
-  expect_close(a.m4, b.m4, b.m4, what + " m4");
-  expect_close(a.distance2, b.distance2, b.distance2, what + " distance2");
-  expect_close(a.initial2, b.initial2, b.initial2, what + " initial2");
-}
-
-struct Weights {
-  std::vector<std::vector<float>> now, before;
-  std::vector<WeightSlice> slices;
-  Weights() {
-    for (const std::size_t n : {1u, 31u, 256u, 4095u, 4096u, 4097u, 65536u, 65537u, 200003u}) {
-      now.push_back(normal_weights(n, "now", 2.0)), before.push_back(normal_weights(n, "before"));
-      auto& w = now.back();
-      for (std::size_t i = 2; i < n; i += 5) w[i] = i % 2 == 0 ? 0.0f : -0.0f;
-      for (std::size_t i = 3; i < n; i += 11) w[i] *= 10;
-      for (std::size_t i = 7; i < n; i += 503) w[i] = std::numeric_limits<float>::quiet_NaN();
-      for (std::size_t i = 8; i < n; i += 701) w[i] = std::numeric_limits<float>::denorm_min();
-    }
-    for (std::size_t i = 0; i < now.size(); ++i) {
-      slices.push_back(slice_of(now[i], std::to_string(now[i].size())));
-      slices.back().initial = i % 3 == 2 ? nullptr : before[i].data();
-    }
-  }
-};
-
 using MeasureOnCuda = GpuTest;
 using DigestsOnCuda = GpuTest;
+using MeterOnCuda = GpuTest;
 
 }  // namespace
 
 TEST_F(MeasureOnCuda, CountsWhatTheCpuCountsAndSumsWhatItSums) {
-  Weights weights;
+  AwkwardWeights weights;
   OnDevice device(weights.slices);
   const auto gpu = measure(device.slices()), cpu = measure(weights.slices);
   for (std::size_t i = 0; i < cpu.size(); ++i) expect_equal(gpu[i], cpu[i], weights.slices[i].parameter);
@@ -108,7 +68,7 @@ TEST_F(MeasureOnCuda, CountsEveryExponentAndTopMantissaBitsWhereTheCpuDoes) {
 }
 
 TEST_F(MeasureOnCuda, GivesTheSameBitsEveryTime) {
-  Weights weights;
+  AwkwardWeights weights;
   OnDevice device(weights.slices);
   const auto first = measure(device.slices());
   for (int i = 0; i < 5; ++i) {
@@ -118,13 +78,14 @@ TEST_F(MeasureOnCuda, GivesTheSameBitsEveryTime) {
 }
 
 TEST_F(MeasureOnCuda, ReadsInitialValuesInDeviceMemoryToo) {
-  Weights weights;
+  AwkwardWeights weights;
   OnDevice device(weights.slices), initial({slice_of(weights.before[4])});
   auto slice = device.slices()[4];
   const auto staged = measure(std::vector{slice}).front();
   slice.initial = static_cast<const float*>(initial.slices()[0].weights.data);
   const auto in_place = measure(std::vector{slice}).front();
-  EXPECT_EQ(std::memcmp(&staged, &in_place, sizeof staged), 0);
+  EXPECT_EQ(
+      std::memcmp(static_cast<const void*>(&staged), static_cast<const void*>(&in_place), sizeof staged), 0);
 }
 
 TEST_F(MeasureOnCuda, WaitsForTheStreamThatWritesTheWeights) {
@@ -140,8 +101,72 @@ TEST_F(MeasureOnCuda, WaitsForTheStreamThatWritesTheWeights) {
   cudaStreamDestroy(stream);
 }
 
+TEST_F(MeasureOnCuda, TakesWeightsThatBeginAnywhere) {
+  AwkwardWeights weights;
+  OnDevice device(weights.slices);
+  auto gpu_slices = device.slices(), cpu_slices = weights.slices;
+  for (auto* slices : {&gpu_slices, &cpu_slices})
+    for (auto& s : *slices) {
+      s.weights.data = static_cast<float*>(s.weights.data) + 1, s.weights.count -= 1;
+      if (s.initial != nullptr) ++s.initial;
+    }
+  const auto gpu = measure(gpu_slices), cpu = measure(cpu_slices);
+  for (std::size_t i = 0; i < cpu.size(); ++i) expect_equal(gpu[i], cpu[i], cpu_slices[i].parameter);
+}
+
+TEST_F(MeasureOnCuda, TakesConstantAndHugeValues) {
+  std::vector<float> zeros(70000), ones(70000, 1.0F), tenths(70000, 0.1F), huge(70000, 3e38F);
+  std::vector slices{slice_of(zeros, "0"), slice_of(ones, "1"), slice_of(tenths, "0.1"),
+                     slice_of(huge, "3e38")};
+  OnDevice device(slices);
+  const auto gpu = measure(device.slices()), cpu = measure(slices);
+  for (std::size_t i = 0; i < cpu.size(); ++i) expect_equal(gpu[i], cpu[i], slices[i].parameter);
+}
+
+TEST_F(MeterOnCuda, MeasuresAgainAndAgain) {
+  AwkwardWeights weights;
+  OnDevice device(weights.slices);
+  DeviceMeter meter(device.slices());
+  const auto cpu = measure(weights.slices);
+  std::vector<Measurement> first;
+  for (int i = 0; i < 6; ++i) {
+    meter.start();
+    if (i == 0) continue;  // two at once
+    EXPECT_EQ(meter.under_way(), 2);
+    const auto gpu = meter.finish();
+    if (first.empty()) first.assign(gpu.begin(), gpu.end());
+    EXPECT_EQ(std::memcmp(first.data(), gpu.data(), first.size() * sizeof(Measurement)), 0);
+    for (std::size_t s = 0; s < cpu.size(); ++s) expect_equal(gpu[s], cpu[s], weights.slices[s].parameter);
+  }
+  meter.start();
+  EXPECT_THROW(meter.start(), Error);
+  meter.finish(), meter.finish();
+  EXPECT_TRUE(meter.ready());
+  EXPECT_THROW(meter.finish(), Error);
+}
+
+TEST_F(MeterOnCuda, ReadsTheWeightsBeforeTheNextUpdateWritesThem) {
+  auto w = normal_weights(1 << 24, "held");
+  std::vector slices{slice_of(w)};
+  OnDevice device(slices);
+  auto& weights = device.slices()[0].weights;
+  cudaStream_t stream = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+  weights.stream = stream;
+  DeviceMeter meter(device.slices());
+  for (int i = 0; i < 3; ++i) {
+    cudaMemcpyAsync(weights.data, w.data(), weights.bytes(), cudaMemcpyHostToDevice, stream);
+    meter.start();
+    meter.wait_before_writing(stream);
+    cudaMemsetAsync(weights.data, 0, weights.bytes(), stream);
+    expect_equal(meter.finish().front(), measure(slices).front(), "before the update");
+  }
+  cudaStreamSynchronize(stream);
+  cudaStreamDestroy(stream);
+}
+
 TEST_F(DigestsOnCuda, AreThoseOfTheCpu) {
-  Weights weights;
+  AwkwardWeights weights;
   OnDevice device(weights.slices);
   EXPECT_EQ(digests(device.slices()), digests(weights.slices));
 }

@@ -1,5 +1,6 @@
 weightscope_test(monitor/bins.test.cpp LINK monitor LABELS fast)
 weightscope_test(monitor/measure.test.cpp LINK monitor LABELS fast)
+weightscope_test(monitor/tiles.test.cpp LINK monitor LABELS fast)
 weightscope_test(monitor/power_law.test.cpp LINK monitor LABELS fast)
 weightscope_test(monitor/statistics.test.cpp LINK monitor LABELS fast)
 weightscope_test(monitor/snapshot.test.cpp LINK monitor RANKS 1 2 3 4 LABELS fast)
