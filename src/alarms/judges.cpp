@@ -12,6 +12,7 @@ namespace {
 constexpr std::array<std::string_view, 3> kThirds{"q", "k", "v"};
 /// A median of fewer losses says little; and a spike in the first steps of a run is still a spike.
 constexpr std::size_t kFewestLosses = 16;
+constexpr std::ptrdiff_t kLevel = 8;  ///< losses whose median is where the loss stands
 /// Heads of a layer are compared with each other: of two, neither is the odd one.
 constexpr std::size_t kFewestHeads = 3;
 
@@ -57,18 +58,20 @@ std::vector<Finding> loss_spike(const RecentNumbers& recent, const WatchedModel&
   for (auto row = rows.end() - 1 - static_cast<std::ptrdiff_t>(window); row != rows.end() - 1; ++row)
     if (std::isfinite(row->loss)) before.push_back(row->loss);
   if (before.size() < kFewestLosses) return {};
-  const double middle = median(before);
-  std::vector<double> deviations;
-  for (const double loss : before) deviations.push_back(std::abs(loss - middle));
-  // 1.4826: the standard deviation of a normal distribution over its median absolute deviation. A loss that
-  // hardly moves would make any change a spike: no less than a thousandth of it counts as its scatter.
-  const double scatter = std::max(1.4826 * median(deviations), 1e-3 * std::abs(middle));
-  const double z = (rows.back().loss - middle) / scatter;
+  const double level = median({before.end() - kLevel, before.end()});
+  std::vector<double> steps;
+  for (std::size_t i = 1; i < before.size(); ++i) steps.push_back(before[i] - before[i - 1]);
+  const double trend = median(steps);
+  for (double& step : steps) step = std::abs(step - trend);
+  // 1.4826: the standard deviation of a normal distribution over its median absolute deviation; √2: a
+  // difference has the scatter of two losses. Where the loss hardly moves any change would be a spike: no
+  // less than a thousandth of it counts as scatter.
+  const double scatter = std::max(1.4826 * median(steps) / std::sqrt(2.0), 1e-3 * std::abs(level));
+  const double z = (rows.back().loss - level) / scatter;
   if (!(z > values[0])) return {};
   return {{"loss", z, values[0],
            "loss " + text(rows.back().loss) + " of step " + std::to_string(rows.back().step) + " is " +
-               text(z) + " robust standard deviations above " + text(middle) + ", the median of the " +
-               std::to_string(before.size()) + " before"}};
+               text(z) + " robust standard deviations above " + text(level) + ", where it was"}};
 }
 
 std::vector<Finding> std_jump(const RecentNumbers& recent, const WatchedModel&, const AlarmValues& values) {

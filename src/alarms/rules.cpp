@@ -20,10 +20,12 @@ constexpr std::array kRules{
               "replicas of weights or moments differ; always compared, `monitor.replicas` decides", "ranks",
               "-", "`monitor.replicas_every`"},
     AlarmRule{"loss_spike",
-              "(loss − median) / (1.4826 · MAD) > threshold, over the last `window` finite losses before it",
+              "(loss − level) / scatter > threshold; level: median of the 8 finite losses before; scatter: "
+              "1.4826/√2 times the median absolute deviation of successive differences of the last `window`",
               "1",
-              "Hampel 1974; Leys et al. 2013, doi:10.1016/j.jesp.2013.03.013",
-              "about 2 µs a step",
+              "Hampel 1974, doi:10.1080/01621459.1974.10482962; differences: von Neumann et al. 1941, "
+              "doi:10.1214/aoms/1177731746",
+              "COST",
               update,
               {AlarmKey{"threshold", 7, 1, 1e6, Kind::number, "robust standard deviations"},
                AlarmKey{"window", 64, 16, 65536, Kind::integer, "losses [steps]; it may fire after 16"}},
@@ -35,7 +37,7 @@ constexpr std::array kRules{
               "-",
               "none",
               snapshot,
-              {AlarmKey{"threshold", 2, 1, 1e6, Kind::number, "factor"}},
+              {AlarmKey{"threshold", 1.5, 1, 1e6, Kind::number, "factor"}},
               judges::std_jump},
     AlarmRule{"outlier_head",
               "std of a head of q, k or v > threshold · median of the heads of its layer",
@@ -106,6 +108,11 @@ std::vector<AlarmSetting> default_alarms() {
   std::vector<AlarmSetting> all;
   for (std::size_t i = 0; i < kRules.size(); ++i) all.push_back(alarm_setting(static_cast<int>(i)));
   return all;
+}
+
+bool any_acts(const std::vector<AlarmSetting>& settings) {
+  return std::any_of(settings.begin(), settings.end(),
+                     [](const auto& setting) { return setting.action != AlarmAction::record; });
 }
 
 std::string alarms_reference() {

@@ -66,6 +66,8 @@ struct AlarmSetting {
 AlarmSetting alarm_setting(int rule);
 /// All rules with their defaults: what runs have that do not say otherwise.
 std::vector<AlarmSetting> default_alarms();
+/// Whether an alarm may do more than to be recorded.
+bool any_acts(const std::vector<AlarmSetting>& settings);
 
 /// Markdown table of all rules: part of docs/config-reference.md and docs/alarms.md.
 std::string alarms_reference();

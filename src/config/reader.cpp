@@ -119,7 +119,7 @@ class Reader {
     const bool map = node.kind == YamlNode::Kind::map;
     const auto* name = map ? node.find("rule") : &node;
     if (name == nullptr || name->kind != YamlNode::Kind::scalar)
-      return problems_->add(node.where, key + " must be the name of a rule, or {rule: NAME, …}");
+      return problems_->add(node.where, key + " must be the name of a rule, or {rule: NAME, ...}");
     const int rule = alarm_rule_index(name->text);
     std::vector<std::string> names;
     std::string all;

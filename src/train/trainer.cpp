@@ -27,6 +27,13 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 /// Updates that train.nonfinite = skip leaves out in a row before it gives up: more than an accident.
 constexpr int kMostSkipped = 10;
 
+/// What tests do to the first head of the last block.
+void zero_first_head(const ParamStore& store, const ModelConfig& model) {
+  const auto& p = store.find("h." + std::to_string(model.layers - 1) + ".attn.c_attn.weight");
+  const auto thirds = ParamStore::view(store.master(), p).view({3, model.heads, -1});
+  thirds.select(1, 0).zero_();
+}
+
 /// Thrown on all ranks when the state has to be that of an earlier step.
 struct RollBack {
   AlarmRow alarm;
@@ -63,10 +70,11 @@ RunStatus Trainer::run() {
     while (done < config_.train.steps) {
       train_step(done++);
       // Any rank may be the one that was told to stop: all of them leave at the same step.
-      const bool leave = *options_.stop_signal != 0 || limit_.reached(TimeLimit::Clock::now(), step_seconds_);
+      const bool leave = alarm_stops_ || *options_.stop_signal != 0 ||
+                         limit_.reached(TimeLimit::Clock::now(), step_seconds_);
       if (host_->max(std::int64_t{leave ? 1 : 0}) == 0 || done == config_.train.steps) continue;
       checkpoint_at(done, true);
-      status.status = "stopped";
+      status.status = "stopped", status.by_alarm = alarm_stops_;
       break;
     }
     host_->together([&] { saver_->finish(); });
@@ -122,7 +130,10 @@ void Trainer::after_update(std::int64_t done, const StepResult& result) {
   if (due(config_.monitor.probe_every, done, last)) probe_at(done);
   if (due(config_.monitor.spectra_every, done, last)) spectra_at(done);
   if (snapshot_due(config_, done, sampler_->blocks())) snapshot_at(done, result.moved);
-  if (due(config_.checkpoint.every, done, last)) checkpoint_at(done, done == last);
+  const auto alarm = any_acts(config_.monitor.alarms) ? recorder_->alarm_action() : AlarmAction::record;
+  alarm_stops_ = alarm == AlarmAction::stop;
+  if (due(config_.checkpoint.every, done, last) || alarm == AlarmAction::checkpoint)
+    checkpoint_at(done, done == last);
 }
 
 void Trainer::evaluate_at(std::int64_t done) {
@@ -228,6 +239,7 @@ void Trainer::damage_for_test(std::int64_t done) {
   damage("", store_->master());
   damage("exp_avg.", optimizer_->exp_avg());
   damage("exp_avg_sq.", optimizer_->exp_avg_sq());
+  if (faulty_from("head", done) && !exchange_->shares_memory()) zero_first_head(*store_, config_.model);
   if (fault_point("collective", host_->rank(), done)) host_->barrier();  // which no other rank calls
 }
 

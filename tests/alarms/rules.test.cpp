@@ -36,18 +36,26 @@ TEST(AlarmRules, AreSilentWhenNothingIsWrong) {
   }
 }
 
-TEST(AlarmRules, LossSpikeIsInRobustStandardDeviationsAboveTheMedianOfTheWindow) {
+TEST(AlarmRules, LossSpikeIsInRobustStandardDeviationsAboveWhereTheLossWas) {
   auto alarms = watch("loss_spike");
-  for (std::int64_t step = 0; step < 20; ++step)
-    EXPECT_TRUE(alarms.see({step, 3 + 0.05 * static_cast<double>(step % 5)}).empty());
-  const auto raised = alarms.see({20, 4.0});
-  ASSERT_EQ(names(raised), Names{"21 loss_spike loss"});
-  // Median 3.1; deviations from it 0, 0.05 and 0.1, of which 0.05 is the median.
-  EXPECT_NEAR(raised[0].finding.value, 0.9 / (1.4826 * 0.05), 1e-9);
+  for (std::int64_t k = 0; k < 22; ++k)
+    EXPECT_TRUE(alarms.see({k, 3 + 0.02 * static_cast<double>(k * k % 7)}).empty());
+  const auto raised = alarms.see({22, 4.0});
+  ASSERT_EQ(names(raised), Names{"23 loss_spike loss"});
+  // Level: the median of 0 1 4 2 2 4 1 0, times 0.02 above 3. Differences: three times -3 -2 -1 0 1 2 3,
+  // times 0.02.
+  EXPECT_NEAR(raised[0].finding.value, (4 - 3.03) / (1.4826 * 0.04 / std::sqrt(2.0)), 1e-9);
   EXPECT_EQ(raised[0].finding.threshold, rule("loss_spike").values[0]);
-  EXPECT_NE(raised[0].finding.text.find("loss 4 of step 20 is 12.14 robust standard deviations above 3.1"),
+  EXPECT_NE(raised[0].finding.text.find("loss 4 of step 22 is 23.13 robust standard deviations above 3.03"),
             std::string::npos)
       << raised[0].finding.text;
+}
+
+TEST(AlarmRules, LossSpikeIsSeenWhileTheLossFallsFast) {
+  auto alarms = watch("loss_spike");
+  for (std::int64_t step = 0; step < 30; ++step) EXPECT_TRUE(alarms.see(calm_loss(step)).empty());
+  EXPECT_EQ(alarms.see({30, 4.0}).size(), 1u)
+      << "below most losses of its window, but not below the last ones";
 }
 
 TEST(AlarmRules, LossSpikeIsNotHiddenByAnEarlierOne) {
@@ -72,7 +80,7 @@ TEST(AlarmRules, StdJumpNamesLayerAndComponentInBothDirections) {
   auto alarms = watch("std_jump");
   alarms.see(calm_snapshot(90));
   auto next = calm_snapshot(100);
-  next.std[7 + 2] *= 2.5, next.std[3] /= 3, next.std[0] *= 1.9;
+  next.std[7 + 2] *= 2.5, next.std[3] /= 3, next.std[0] *= 1.4;
   const auto raised = alarms.see(next);
   ASSERT_EQ(names(raised), (Names{"100 std_jump layer 0, v", "100 std_jump layer 1, k"}));
   EXPECT_NEAR(raised[0].finding.value, 3, 1e-12);
