@@ -52,7 +52,7 @@ FAULTS: dict[str, dict[str, str]] = {
     "flipped bit 25 of a weight": {"WEIGHTSCOPE_FLIP": "h.1.mlp.c_fc.weight:0:{step}:25:{element}"},
     "flipped bit 22 of a weight": {"WEIGHTSCOPE_FLIP": "h.1.mlp.c_fc.weight:0:{step}:22:{element}"},
 }
-REPLICAS = {"parallel.shared_memory": "off", "monitor.replicas_every": 10, "train.steps": 400}
+REPLICAS = {"train.micro_batch": 4, "parallel.shared_memory": "off", "monitor.replicas_every": 10, "train.steps": 400}
 ONE_STEP_NORM = 10  # a loss spike is confirmed by a gradient norm so many times the median of the 64 before
 
 

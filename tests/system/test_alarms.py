@@ -45,16 +45,16 @@ def test_a_calm_run_has_no_alarms(program: Program, tiny: Path) -> None:
     assert "rule: loss_spike, threshold: " in (program.folder / "run/config.yaml").read_text()
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
 def test_a_run_that_goes_on_raises_the_alarms_of_one_that_was_not_stopped(
-    program: Program, tiny: Path, ranks: int
+    program: Program, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("WEIGHTSCOPE_FAULT_FROM", "rate:14")
     settings = {**SETTINGS, "monitor__alarms": NERVOUS}
     for run in ("whole", "parts"):
-        program.train(tiny, run, ranks=ranks, **settings)
+        program.train(tiny, run, ranks=2, **settings)
     for step in (48, 44):
         forget(program.folder / "parts", step)
-    resumed = program.train(tiny, "parts", ranks=ranks, **settings)
+    resumed = program.train(tiny, "parts", ranks=2, **settings)
     assert "differ" not in resumed.err
     found = rows(program.folder / "whole")
     assert {rule for _, rule, _ in found} == {word.split(",")[0] for word in NERVOUS.split("rule: ")[1:]}
@@ -67,7 +67,7 @@ def test_a_run_that_goes_on_raises_the_alarms_of_one_that_was_not_stopped(
 
 def test_an_alarm_can_write_a_checkpoint(program: Program, tiny: Path) -> None:
     alarms = "[{rule: attention_logit, threshold: 0.1, action: checkpoint}]"
-    program.train(tiny, "run", ranks=2, monitor__alarms=alarms, **SETTINGS)
+    program.train(tiny, "run", ranks=2, monitor__alarms=alarms, checkpoint__keep=20, **SETTINGS)
     steps = sorted({step for step, _, _ in rows(program.folder / "run")})
     assert len(set(steps) - {22, 44, 48}) > 0
     for step in steps:
@@ -91,9 +91,9 @@ def test_an_alarm_can_stop_a_run_which_then_goes_on(program: Program, tiny: Path
     with h5py.File(program.folder / "run" / EXPERIMENT) as file:
         assert set(file["alarms/severity"].asstr()[()]) == {"error"}
     # What stopped it does not stop it again; the next alarm may.
-    for _ in range(20):
-        if program.train(tiny, "run", ranks=2, check=False, **stops).code == 0:
-            break
+    again = program.train(tiny, "run", ranks=2, check=False, **stops)
+    assert f"after step {first}" not in again.err
+    program.train(tiny, "run", ranks=2, monitor__alarms=recorded, **SETTINGS)
     assert same_bits(state(program.folder / "whole", 48), state(program.folder / "run", 48)) == []
     assert rows(program.folder / "whole") == rows(program.folder / "run")
 
