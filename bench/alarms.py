@@ -1,8 +1,8 @@
 """How often alarms are wrong: false ones of clean runs, and which faults they find, how late.
 
 Small models on real text, one rank each. Clean: several configurations and seeds. Faults, from a step on: learning rate
-times 30, random labels, a zeroed head, a flipped bit, a gradient that is not a number. Needs data/kjv (launch/data.sh kjv)
-and a test build (build/dev), whose fault points do the damage. Prints Markdown tables; --json keeps every alarm.
+times 30, random labels, a zeroed head, a flipped bit, a gradient that is not a number. Needs data/kjv (launch/data.sh
+kjv) and a test build (build/dev), whose fault points do the damage. Prints Markdown tables; --json keeps every alarm.
 """
 
 import argparse
@@ -31,7 +31,9 @@ BASE = {
 }  # fmt: skip
 CLEAN: dict[str, dict[str, object]] = {
     "article": {},
-    "gpt2, 3 layers": {"init.scheme": "gpt2", "model.layers": 3, "model.width": 96, "model.heads": 3, "optimizer.lr": 1e-3},
+    "gpt2, 3 layers": {
+        "init.scheme": "gpt2", "model.layers": 3, "model.width": 96, "model.heads": 3, "optimizer.lr": 1e-3,
+    },
     "zero_proj, batch 16": {"init.scheme": "zero_proj", "model.layers": 3, "train.global_batch": 16},
     "qk_norm, lr 4e-3, wsd": {
         "init.scheme": "normal", "model.qk_norm": "true", "optimizer.lr": 4e-3, "schedule.name": "wsd",
@@ -123,11 +125,8 @@ def fault_jobs(runs: int) -> list[Job]:
     for bit in (30, 22):
         for i in range(runs):
             step, flip = 153 + 37 * i % 200, f"h.1.mlp.c_fc.weight:1:{{}}:{bit}:{97 * i + 5}"
-            jobs.append(
-                Job(
-                    f"flipped bit {bit}, 2 replicas", REPLICAS, 200 + i, {"WEIGHTSCOPE_FLIP": flip.format(step)}, step, 2
-                )
-            )
+            given = {"WEIGHTSCOPE_FLIP": flip.format(step)}
+            jobs.append(Job(f"flipped bit {bit}, 2 replicas", REPLICAS, 200 + i, given, step, 2))
     return jobs
 
 
@@ -151,9 +150,7 @@ def clean_table(outcomes: list[Outcome]) -> str:
         steps, count = sum(o.steps for o in group), sum(len(o.alarms) for o in group)
         confirmed = sum(sum(o.confirmed) for o in group)
         low, high = poisson_interval(count - confirmed, steps / 1000)
-        rules = Counter(
-            a["rule"] for o in group for a, real in zip(o.alarms, o.confirmed, strict=True) if not real
-        )
+        rules = Counter(a["rule"] for o in group for a, real in zip(o.alarms, o.confirmed, strict=True) if not real)
         lines.append(
             [f"**{name}**" if name == "all" else name, str(len(group)), f"{steps:,}", str(count), str(confirmed),
              str(count - confirmed), f"{(count - confirmed) / steps * 1000:.3f} ({low:.3f}–{high:.3f})",
@@ -209,7 +206,10 @@ def main() -> None:
         write_json(
             arguments.json,
             {"seeds": arguments.seeds, "faults": arguments.faults, "steps": STEPS},
-            [{"name": "clean", "runs": [asdict(o) for o in clean]}, {"name": "faults", "runs": [asdict(o) for o in faulty]}],
+            [
+                {"name": "clean", "runs": [asdict(o) for o in clean]},
+                {"name": "faults", "runs": [asdict(o) for o in faulty]},
+            ],
         )
 
 

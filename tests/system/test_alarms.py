@@ -20,16 +20,18 @@ SETTINGS = {
 }
 # Thresholds in the middle of what calm runs show, so that alarms come and go.
 NERVOUS = (
-    "[{rule: loss_spike, threshold: 1, window: 16}, {rule: std_jump, threshold: 1}, {rule: outlier_head, threshold: 1}, "
-    "{rule: dead_head, threshold: 1}, {rule: update_ratio, low: 0.03}, {rule: entropy_collapse, threshold: 0.99}, "
-    "{rule: attention_logit, threshold: 0.1}]"
+    "[{rule: loss_spike, threshold: 1, window: 16}, {rule: std_jump, threshold: 1}, "
+    "{rule: outlier_head, threshold: 1}, {rule: dead_head, threshold: 1}, {rule: update_ratio, low: 0.03}, "
+    "{rule: entropy_collapse, threshold: 0.99}, {rule: attention_logit, threshold: 0.1}]"
 )
 
 
 def rows(run: Path) -> list[tuple]:
     with h5py.File(run / EXPERIMENT) as file:
         group = file["alarms"]
-        return list(zip(group["step"][()].tolist(), group["rule"].asstr()[()], group["target"].asstr()[()], strict=True))
+        return list(
+            zip(group["step"][()].tolist(), group["rule"].asstr()[()], group["target"].asstr()[()], strict=True)
+        )
 
 
 def forget(run: Path, step: int) -> None:
@@ -48,7 +50,7 @@ def test_a_calm_run_has_no_alarms(program: Program, tiny: Path) -> None:
 def test_a_run_that_goes_on_raises_the_alarms_of_one_that_was_not_stopped(
     program: Program, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WEIGHTSCOPE_FAULT_FROM", "rate:14")
+    monkeypatch.setenv("WEIGHTSCOPE_FAULT_FROM", "rate:23")
     settings = {**SETTINGS, "monitor__alarms": NERVOUS}
     for run in ("whole", "parts"):
         program.train(tiny, run, ranks=2, **settings)
@@ -98,9 +100,7 @@ def test_an_alarm_can_stop_a_run_which_then_goes_on(program: Program, tiny: Path
     assert rows(program.folder / "whole") == rows(program.folder / "run")
 
 
-def test_a_learning_rate_gone_wrong_is_seen(
-    program: Program, tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_learning_rate_gone_wrong_is_seen(program: Program, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHTSCOPE_FAULT_FROM", "rate:30")
     warned = program.train(tiny, "run", ranks=2, **SETTINGS)
     found = rows(program.folder / "run")
