@@ -110,7 +110,8 @@ def stands_out(norms: list[float | None], step: int) -> bool:
 
 
 def clean_jobs(seeds: int) -> list[Job]:
-    return [Job(name, settings, seed) for name, settings in CLEAN.items() for seed in range(1, seeds + 1)]
+    """Thresholds were chosen on seeds 1 to 3."""
+    return [Job(name, settings, seed) for name, settings in CLEAN.items() for seed in range(11, 11 + seeds)]
 
 
 def fault_jobs(runs: int) -> list[Job]:
