@@ -18,7 +18,8 @@ std::vector<Row> last_rows(std::vector<Row> rows, std::size_t count) {
 
 RecordedSnapshot snapshot_at(const hdf5::File& file, const ExperimentHeader& header, std::uint64_t row) {
   RecordedSnapshot snapshot;
-  for (const auto& [spec, source, repeatable] : snapshot_datasets(header)) {
+  for (const auto& dataset : snapshot_datasets(header)) {
+    const auto& spec = dataset.spec;
     const auto values = [&] { return std::get<std::vector<double>>(file.read(spec, row, 1)); };
     if (spec.path == "snapshot_step")
       snapshot.step = std::get<std::vector<std::int64_t>>(file.read(spec, row, 1)).front();
