@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 
 #include "core/weight_slice.hpp"
 
@@ -28,7 +29,7 @@ std::string at_head(const std::string& place, std::size_t head) {
   return place + ", head " + std::to_string(head);
 }
 
-/// Of an even number the mean of the middle two. NaN of none.
+/// Of finite values. Of an even number the mean of the middle two; NaN of none.
 double median(std::vector<double> values) {
   if (values.empty()) return std::nan("");
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -37,14 +38,18 @@ double median(std::vector<double> values) {
   return (*middle + *std::max_element(values.begin(), middle)) / 2;
 }
 
-/// F(target, std of a head, median of the heads of its layer and part) for all of them.
+/// F(target, std of a head, median of the heads of its layer and part) for all of them. Heads without a
+/// finite weight count for nothing.
 template <class F>
 void for_each_head(const SnapshotNumbers& snapshot, const WatchedModel& model, F&& f) {
   const auto heads = static_cast<std::size_t>(model.heads);
   if (snapshot.head_std.empty() || heads < kFewestHeads) return;
   for (std::size_t row = 0; row < snapshot.head_std.size() / heads; ++row) {
     const auto* first = snapshot.head_std.data() + row * heads;
-    const double middle = median({first, first + heads});
+    std::vector<double> finite;
+    std::copy_if(first, first + heads, std::back_inserter(finite), [](double x) { return std::isfinite(x); });
+    if (finite.size() < kFewestHeads) continue;
+    const double middle = median(finite);
     for (std::size_t h = 0; h < heads; ++h) f(at_head(place(row / 3, kThirds[row % 3]), h), first[h], middle);
   }
 }

@@ -103,6 +103,12 @@ TEST(AlarmRules, HeadsAreComparedWithThoseOfTheirLayer) {
   s.head_std[(0 * 3 + 2) * 4 + 0] = 0;     // layer 0, v
   EXPECT_EQ(names(outlier.see(s)), Names{"10 outlier_head layer 1, k, head 2"});
   EXPECT_EQ(names(dead.see(s)), Names{"10 dead_head layer 0, v, head 0"});
+  s = calm_snapshot(20);
+  s.head_std[3] = 0.5, s.head_std[0] = std::nan("");
+  EXPECT_EQ(names(outlier.see(s)), Names{"20 outlier_head layer 0, q, head 3"})
+      << "of the three that are numbers";
+  s.head_std[1] = std::nan("");
+  EXPECT_EQ(names(outlier.see(s)), Names{});
   auto model = small_model();
   model.heads = 2;
   for (const auto* name : {"outlier_head", "dead_head"}) {
