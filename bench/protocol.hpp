@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -15,6 +16,11 @@ inline int next_request() {
 inline void say_ready() { std::puts("READY"), std::fflush(stdout); }
 
 inline void say_seconds(double seconds) { std::printf("%.9f\n", seconds), std::fflush(stdout); }
+
+/// At the end, from a worker that knows it: the most device memory that it had.
+inline void say_peak(std::int64_t bytes) {
+  if (bytes > 0) std::printf("PEAK %lld\n", static_cast<long long>(bytes)), std::fflush(stdout);
+}
 
 class Stopwatch {
  public:

@@ -1,9 +1,9 @@
 // Measures the 36 Q, K and V matrices of GPT-2 124M, head by head, on request: weightscope's side of
 // bench/snapshot.py. What a training run does at a snapshot, without gathering and writing.
 #include <CLI/CLI.hpp>
-#include <random>
 #include <vector>
 
+#include "bench/head_slices.hpp"
 #include "bench/protocol.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
@@ -12,39 +12,10 @@
 namespace weightscope::bench {
 namespace {
 
-constexpr int kLayers = 12, kHeads = 12;
-constexpr std::size_t kWidth = 768, kHeadNumbers = kWidth * kWidth / kHeads;
-
 struct Arguments {
   int threads = 2;
   bool cold = false, displacement = false;
 };
-
-/// [layer][q, k, v][head] one after the other, N(0, 0.02²).
-std::vector<float> random_weights(unsigned seed) {
-  std::mt19937_64 generator(seed);
-  std::normal_distribution<float> normal(0.0F, 0.02F);
-  std::vector<float> weights(std::size_t{kLayers} * 3 * kHeads * kHeadNumbers);
-  for (auto& w : weights) w = normal(generator);
-  return weights;
-}
-
-std::vector<WeightSlice> head_slices(std::vector<float>& weights, const float* initial) {
-  std::vector<WeightSlice> slices;
-  for (int i = 0; i < kLayers * 3 * kHeads; ++i) {
-    const auto at = static_cast<std::size_t>(i) * kHeadNumbers;
-    WeightSlice slice;
-    slice.layer = i / (3 * kHeads), slice.head = i % kHeads;
-    slice.component =
-        std::array{Component::q, Component::k, Component::v}[static_cast<std::size_t>(i) / kHeads % 3];
-    slice.parameter = "h." + std::to_string(slice.layer) + ".attn.c_attn.weight";
-    slice.parameter_index = slice.layer;
-    slice.weights.data = weights.data() + at, slice.weights.count = kHeadNumbers;
-    slice.initial = initial == nullptr ? nullptr : initial + at;
-    slices.push_back(slice);
-  }
-  return slices;
-}
 
 /// Writes more memory than the caches hold, as bench/peers/snapshot_peer.py does.
 void evict_caches(std::vector<char>& scratch) {
@@ -52,9 +23,9 @@ void evict_caches(std::vector<char>& scratch) {
 }
 
 void serve(const Arguments& arguments) {
-  auto weights = random_weights(1);
-  const auto initial = arguments.displacement ? random_weights(2) : std::vector<float>{};
-  const auto slices = head_slices(weights, arguments.displacement ? initial.data() : nullptr);
+  auto weights = random_heads(1);
+  const auto initial = arguments.displacement ? random_heads(2) : std::vector<float>{};
+  const auto slices = head_slices(weights.data(), arguments.displacement ? initial.data() : nullptr);
   std::vector<char> scratch(arguments.cold ? std::size_t{768} << 20 : 0);
   std::size_t counted = measure(slices, arguments.threads).size();
   say_ready();

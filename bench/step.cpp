@@ -1,6 +1,8 @@
 // Runs training steps on request and prints what each took: weightscope's side of bench/train.py.
 // The parts are put together as the constructor of Trainer does it (src/train/setup.cpp); tokens are random.
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <mpi.h>
 #include <omp.h>
 
@@ -11,9 +13,10 @@
 
 #include "bench/protocol.hpp"
 #include "core/log.hpp"
+#include "model/device.hpp"
 #include "model/initialize.hpp"
 #include "train/gemm_tuner.hpp"
-#include "train/train_step.hpp"
+#include "train/trainer.hpp"
 
 namespace weightscope::bench {
 namespace {
@@ -22,6 +25,8 @@ struct Arguments {
   ModelConfig model;
   std::int64_t batch = 16, micro = 0;
   Precision precision = Precision::fp32;
+  Device device = Device::cpu;
+  bool recompute = false;
   int threads = 1, warmup = 2;
 };
 
@@ -37,6 +42,10 @@ Arguments parse(CLI::App& app, int argc, char** argv) {
   app.add_option("--precision", a.precision)
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Precision>{{"fp32", Precision::fp32}, {"bf16", Precision::bf16}}));
+  app.add_option("--device", a.device)
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Device>{{"cpu", Device::cpu}, {"cuda", Device::cuda}}));
+  app.add_flag("--recompute", a.recompute, "activations of a block are computed again in its backward pass");
   app.add_option("--threads", a.threads, "per rank");
   app.add_option("--warmup", a.warmup, "steps before READY");
   app.parse(argc, argv);
@@ -51,7 +60,8 @@ RunConfig configure(const Arguments& a, int ranks) {
   config.train.global_batch = a.batch;
   config.train.micro_batch = a.micro > 0 ? a.micro : a.batch / ranks;
   config.train.precision = a.precision;
-  config.train.device = Device::cpu;
+  config.train.device = a.device;
+  config.train.recompute = a.recompute;
   config.schedule.name = ScheduleName::constant;
   config.optimizer.lr = 3e-4;
   return config;
@@ -73,16 +83,31 @@ std::vector<Batch> random_batches(const RunConfig& config, int rank, int ranks) 
   return batches;
 }
 
-/// A model in training, CPU only.
+/// initialize() draws on the host, which takes a minute at 1.5B parameters; a GPU draws weights of that size
+/// at once.
+void draw_weights(const RunConfig& config, const ParamStore& store) {
+  if (store.place().place == Place::host)
+    return initialize(store, plan_initialization(config, store.parameters()), config.seed);
+  for (const auto& p : store.parameters()) {
+    const auto weights = ParamStore::view(store.master(), p);
+    if (p.kind == ParameterKind::norm_weight)
+      weights.fill_(1);
+    else
+      weights.normal_(0, 0.02);
+  }
+  store.refresh_work();
+}
+
+/// A model in training.
 class Run {
  public:
   Run(const RunConfig& config, const HostComm& host)
       : config_(config),
-        host_(&host),
-        comm_(TensorComm::make(host, Place::host, 0, config_.parallel.timeout_s)),
-        node_(NodeBuffers::make(config_, {}, host, host.node())),
+        place_(choose_place(config_, host)),
+        comm_(TensorComm::make(host, place_.place, place_.index, config_.parallel.timeout_s)),
+        node_(NodeBuffers::make(config_, place_, host, host.node())),
         store_(node_ ? ParamStore(config_.model, types_of(config_.train.precision), node_->mine())
-                     : ParamStore(config_.model, types_of(config_.train.precision), {}, host.size())),
+                     : ParamStore(config_.model, types_of(config_.train.precision), place_, host.size())),
         gpt_(config_.model, store_, config_.train.micro_batch * config_.model.block, Purpose::training,
              config_.train.recompute),
         exchange_(config_.parallel, store_, comm_, host, node_.get(),
@@ -90,27 +115,58 @@ class Run {
         optimizer_(config_.optimizer, store_, exchange_.shard()),
         step_(config_, host, gpt_, store_, exchange_, optimizer_),
         batches_(random_batches(config_, host.rank(), host.size())) {
-    if (host.is_root()) initialize(store_, plan_initialization(config_, store_.parameters()), config_.seed);
+    if (host.is_root()) draw_weights(config_, store_);
     exchange_.broadcast_weights();
-    gpt_.use(choose_gemms(config_, {}, host, {}));
+    gpt_.use(choose_gemms(config_, place_, host, {}));
   }
   Run(const Run&) = delete;
 
-  /// One update; seconds as this rank sees them.
-  double step() {
-    const Stopwatch watch;
-    const auto result = step_.run(done_, batches_[static_cast<std::size_t>(done_) % batches_.size()], false);
-    ++done_;
-    const double seconds = watch.seconds();
-    require(std::isfinite(result.loss), Fault::numeric, "the loss is not finite; the timing means nothing");
-    loss_ = result.loss;
+  /// Seconds of each of `count` updates, as this rank sees them. On a GPU the host works ahead of the device
+  /// and waits for it at the end alone, so that every update gets an equal share of the whole; one update
+  /// before them is not timed.
+  std::vector<double> steps(int count) {
+    std::vector<double> seconds;
+    if (on_gpu()) update(), finish(), synchronize(place_.index);
+    const Stopwatch whole;
+    for (int i = 0; i < count; ++i) {
+      const Stopwatch watch;
+      update();
+      seconds.push_back(watch.seconds());
+    }
+    if (on_gpu()) {
+      finish();
+      synchronize(place_.index);
+      seconds.assign(seconds.size(), whole.seconds() / count);
+    }
+    require(std::isfinite(loss_), Fault::numeric, "the loss is not finite; the timing means nothing");
     return seconds;
   }
   double loss() const { return loss_; }
 
+  /// The most that tensors took of the device's memory; 0 on the CPU.
+  std::int64_t peak_device_bytes() const {
+    if (!on_gpu()) return 0;
+    const auto stats =
+        c10::getDeviceAllocator(c10::kCUDA)->getDeviceStats(static_cast<c10::DeviceIndex>(place_.index));
+    return stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+  }
+
  private:
+  bool on_gpu() const { return place_.place == Place::cuda; }
+  void update() {
+    const auto& batch = batches_[static_cast<std::size_t>(done_) % batches_.size()];
+    step_.begin(done_, batch, false);
+    finish();  // the update before, as Trainer does it
+    begun_ = done_++;
+    if (!step_.overlaps()) finish();
+  }
+  void finish() {
+    if (begun_) loss_ = step_.end(*begun_).loss;
+    begun_.reset();
+  }
+
   RunConfig config_;
-  const HostComm* host_;
+  DevicePlace place_;
   TensorComm comm_;
   std::unique_ptr<NodeBuffers> node_;
   ParamStore store_;
@@ -120,6 +176,7 @@ class Run {
   TrainStep step_;
   std::vector<Batch> batches_;
   std::int64_t done_ = 0;
+  std::optional<std::int64_t> begun_;
   double loss_ = 0;
 };
 
@@ -142,14 +199,14 @@ void serve(const Arguments& arguments, const HostComm& host) {
   omp_set_num_threads(arguments.threads);
   at::set_num_threads(arguments.threads);
   Run run(configure(arguments, host.size()), host);
-  for (int i = 0; i < arguments.warmup; ++i) run.step();
+  run.steps(arguments.warmup);
   if (host.is_root()) say_ready();
   for (int count = share_request(host); count > 0; count = share_request(host))
-    for (int i = 0; i < count; ++i) {
-      const double seconds = run.step();
+    for (const double seconds : run.steps(count))
       if (host.is_root()) say_seconds(seconds);
-    }
-  if (host.is_root()) std::fprintf(stderr, "last loss %.4f\n", run.loss());
+  if (!host.is_root()) return;
+  say_peak(run.peak_device_bytes());
+  std::fprintf(stderr, "last loss %.4f\n", run.loss());
 }
 
 }  // namespace

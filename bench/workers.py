@@ -2,7 +2,8 @@
 
 A worker prints READY, then for every number N it reads does N repetitions, prints the seconds of each on a line and
 waits; it leaves at the end of its input. Waiting workers sleep, so several can be kept ready and their
-short blocks interleaved: what else the machine does hits all of them alike.
+short blocks interleaved: what else the machine does hits all of them alike. A worker that uses a GPU ends with
+PEAK and the most bytes of its memory that its tensors took.
 """
 
 import contextlib
@@ -41,11 +42,13 @@ class Command:
 @dataclass
 class Worker:
     """One started worker. `blocks` holds the seconds of every repetition, one list per block; `peak_bytes` the most
-    memory that one of its processes (a rank) ever had, shared memory included."""
+    memory that one of its processes (a rank) ever had, shared memory included; `device_bytes` that of its tensors on a
+    GPU, once it is closed."""
 
     command: Command
     blocks: list[list[float]] = field(default_factory=list)
     peak_bytes: int = 0
+    device_bytes: int = 0
 
     def __post_init__(self) -> None:
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in close)
@@ -85,11 +88,16 @@ class Worker:
     def close(self) -> None:
         """Ends the input and waits for the end of the process."""
         try:
-            self._process.communicate(timeout=60)
+            rest, _ = self._process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+            self.kill()
+            rest, _ = self._process.communicate()
+        peaks = [int(line.split()[1]) for line in rest.splitlines() if line.startswith("PEAK ")]
+        self.device_bytes = max([self.device_bytes, *peaks])
         self._stderr.close()
+
+    def kill(self) -> None:
+        self._process.kill()
 
 
 def process_tree(pid: int) -> list[int]:

@@ -115,6 +115,12 @@ bool any_acts(const std::vector<AlarmSetting>& settings) {
                      [](const auto& setting) { return setting.action != AlarmAction::record; });
 }
 
+bool any_acts_on_updates(const std::vector<AlarmSetting>& settings) {
+  return std::any_of(settings.begin(), settings.end(), [](const auto& setting) {
+    return setting.action != AlarmAction::record && setting.row().occasion == update;
+  });
+}
+
 std::string alarms_reference() {
   std::string text =
       "| rule | fires when | keys and defaults | unit of the value | source | cost "

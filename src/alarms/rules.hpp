@@ -68,6 +68,8 @@ AlarmSetting alarm_setting(int rule);
 std::vector<AlarmSetting> default_alarms();
 /// Whether an alarm may do more than to be recorded.
 bool any_acts(const std::vector<AlarmSetting>& settings);
+/// The same for the rules that are asked after every update.
+bool any_acts_on_updates(const std::vector<AlarmSetting>& settings);
 
 /// Markdown table of all rules: part of docs/config-reference.md and docs/alarms.md.
 std::string alarms_reference();

@@ -38,8 +38,7 @@ void Gpt::forward_attention(int layer, const at::Tensor& residual_RC, const at::
 void Gpt::forward_mlp(int layer) {
   auto& a = now_.blocks[static_cast<std::size_t>(layer)];
   const auto& p = blocks_[static_cast<std::size_t>(layer)];
-  ops::linear(a.ln_2_RC, p.c_fc.w, p.c_fc.b, a.hidden_R4C, gemm_);
-  ops::gelu(a.hidden_R4C, a.gelu_R4C, gelu_of(model_));
+  ops::linear_gelu(a.ln_2_RC, p.c_fc.w, p.c_fc.b, a.hidden_R4C, a.gelu_R4C, gelu_of(model_), gemm_);
 }
 
 /// The gradient that enters a branch: that of the residual stream, through the branch's dropout.
@@ -69,8 +68,9 @@ void Gpt::backward_block(int layer, const MicroBatch& batch, ops::Write write) {
   auto d_hidden_R4C = now_.d_wide_R4C.flatten().narrow(0, 0, a.hidden_R4C.numel()).view(a.hidden_R4C.sizes());
   auto& d_mlp_RC = branch_gradient(batch, "mlp", layer);
   if (p.mlp_proj.db.defined()) ops::bias_backward(d_mlp_RC, p.mlp_proj.db, write);
-  backward_linear(p.mlp_proj, d_mlp_RC, a.gelu_R4C, d_hidden_R4C, write);
-  ops::gelu_backward(a.hidden_R4C, d_hidden_R4C, p.c_fc.db, gelu_of(model_), write);
+  ops::linear_backward_weight(d_mlp_RC, a.gelu_R4C, p.mlp_proj.dw, write, gemm_);
+  ops::linear_backward_input_gelu(d_mlp_RC, p.mlp_proj.w, a.hidden_R4C, d_hidden_R4C, p.c_fc.db, gelu_of(model_),
+                                  write, gemm_);
   backward_linear(p.c_fc, d_hidden_R4C, a.ln_2_RC, now_.d_narrow_RC, write);
   ops::layer_norm_backward(now_.d_narrow_RC, a.middle_RC, a.mean_2_R, a.rstd_2_R, p.ln_2.w,
                            now_.d_residual_RC, ops::Write::add, now_.d_branch_RC, p.ln_2.dw, p.ln_2.db,

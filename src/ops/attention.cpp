@@ -1,3 +1,4 @@
+#include "ops/cuda/ops_cuda.hpp"
 #include "ops/ops.hpp"
 #include "ops/typed.hpp"
 
@@ -13,6 +14,7 @@ cpu::AttentionShape shape_of(const at::Tensor& qkv, const Attention& a) {
 }  // namespace
 
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& a) {
+  if (cuda::serves_attention(qkv, a)) return cuda::attention(qkv, out, lse, a);
   if (!kernel_serves(qkv, a)) return reference::attention(qkv, out, lse, a);
   with_kernels(qkv, [&](const auto& k, auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
@@ -22,6 +24,7 @@ void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const At
 
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
                         const at::Tensor& lse, at::Tensor& dqkv, const Attention& a) {
+  if (cuda::serves_attention(qkv, a)) return cuda::attention_backward(dout, qkv, out, lse, dqkv, a);
   if (!kernel_serves(qkv, a)) return reference::attention_backward(dout, qkv, out, lse, dqkv, a);
   with_kernels(qkv, [&](const auto& k, auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;

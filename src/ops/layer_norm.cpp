@@ -1,3 +1,4 @@
+#include "ops/cuda/ops_cuda.hpp"
 #include "ops/ops.hpp"
 #include "ops/typed.hpp"
 
@@ -6,6 +7,8 @@ namespace weightscope::ops {
 void residual_layer_norm(const at::Tensor& residual_RC, const at::Tensor& branch_RC, at::Tensor& s_RC,
                          const at::Tensor& w_C, const at::Tensor& b_C, at::Tensor& y_RC, at::Tensor& mean_R,
                          at::Tensor& rstd_R) {
+  if (cuda::serves_rows(y_RC))
+    return cuda::residual_layer_norm(residual_RC, branch_RC, s_RC, w_C, b_C, y_RC, mean_R, rstd_R);
   if (!has_kernel(y_RC))
     return reference::residual_layer_norm(residual_RC, branch_RC, s_RC, w_C, b_C, y_RC, mean_R, rstd_R);
   with_kernels(y_RC, [&](const auto& k, auto* null) {
@@ -19,6 +22,9 @@ void residual_layer_norm(const at::Tensor& residual_RC, const at::Tensor& branch
 void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const at::Tensor& mean_R,
                          const at::Tensor& rstd_R, const at::Tensor& w_C, at::Tensor& ds_RC, Write onto,
                          at::Tensor& ds_work_RC, at::Tensor dw_C, at::Tensor db_C, Write write) {
+  if (cuda::serves_rows(dy_RC))
+    return cuda::layer_norm_backward(dy_RC, s_RC, mean_R, rstd_R, w_C, ds_RC, onto, ds_work_RC, dw_C, db_C,
+                                     write);
   if (!has_kernel(dy_RC))
     return reference::layer_norm_backward(dy_RC, s_RC, mean_R, rstd_R, w_C, ds_RC, onto, ds_work_RC, dw_C,
                                           db_C, write);

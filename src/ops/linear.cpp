@@ -1,3 +1,4 @@
+#include "ops/cuda/ops_cuda.hpp"
 #include "ops/gemm.hpp"
 #include "ops/ops.hpp"
 #include "ops/typed.hpp"
@@ -29,6 +30,7 @@ void weight_gradient_by_rows(const at::Tensor& dy_RN, const at::Tensor& x_RK, at
 
 void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN,
             const Gemm& gemm) {
+  if (cuda::serves_products(x_RK, w_NK.size(0))) return cuda::linear(x_RK, w_NK, b_N, y_RN);
   switch (gemm.choice.of({Product::forward, x_RK.size(0), x_RK.size(1), w_NK.size(0)})) {
     case GemmBackend::torch_onednn:
       if (b_N.defined()) y_RN.copy_(b_N.expand_as(y_RN));
@@ -45,6 +47,7 @@ void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_
 
 void linear_backward_input(const at::Tensor& dy_RN, const at::Tensor& w_NK, at::Tensor& dx_RK,
                            const Gemm& gemm) {
+  if (cuda::serves_products(dy_RN, w_NK.size(1))) return cuda::linear_backward_input(dy_RN, w_NK, dx_RK);
   switch (gemm.choice.of({Product::input_gradient, dy_RN.size(0), w_NK.size(1), dy_RN.size(1)})) {
     case GemmBackend::torch_onednn:
       return onednn_product(dy_RN, w_NK, dx_RK, false);
@@ -57,6 +60,8 @@ void linear_backward_input(const at::Tensor& dy_RN, const at::Tensor& w_NK, at::
 
 void linear_backward_weight(const at::Tensor& dy_RN, const at::Tensor& x_RK, at::Tensor dw_NK, Write write,
                             const Gemm& gemm) {
+  if (cuda::serves_products(x_RK, dy_RN.size(1)) && dw_NK.scalar_type() == at::kFloat)
+    return cuda::linear_backward_weight(dy_RN, x_RK, dw_NK, write);
   const bool add = write == Write::add;
   switch (gemm.choice.of({Product::weight_gradient, x_RK.size(0), x_RK.size(1), dy_RN.size(1)})) {
     case GemmBackend::torch_onednn:
@@ -73,7 +78,28 @@ void linear_backward_weight(const at::Tensor& dy_RN, const at::Tensor& x_RK, at:
   }
 }
 
+void linear_gelu(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& before_RN,
+                 at::Tensor& y_RN, Gelu kind, const Gemm& gemm) {
+  if (cuda::serves_gelu_products(x_RK, w_NK.size(0), kind))
+    return cuda::linear_gelu(x_RK, w_NK, b_N, before_RN, y_RN);
+  linear(x_RK, w_NK, b_N, before_RN, gemm);
+  gelu(before_RN, y_RN, kind);
+}
+
+void linear_backward_input_gelu(const at::Tensor& dy_RN, const at::Tensor& w_NK, const at::Tensor& before_RK,
+                                at::Tensor& dx_RK, at::Tensor db_K, Gelu kind, Write write,
+                                const Gemm& gemm) {
+  if (cuda::serves_gelu_products(dy_RN, w_NK.size(1), kind)) {
+    cuda::linear_backward_input_gelu(dy_RN, w_NK, before_RK, dx_RK);
+    if (db_K.defined()) bias_backward(dx_RK, std::move(db_K), write);
+    return;
+  }
+  linear_backward_input(dy_RN, w_NK, dx_RK, gemm);
+  gelu_backward(before_RK, dx_RK, std::move(db_K), kind, write);
+}
+
 void bias_backward(const at::Tensor& dy_RN, at::Tensor db_N, Write write) {
+  if (cuda::serves_rows(dy_RN)) return cuda::bias_backward(dy_RN, db_N, write);
   if (!has_kernel(dy_RN)) return reference::bias_backward(dy_RN, std::move(db_N), write);
   with_kernels(dy_RN, [&](const auto& k, auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;

@@ -17,10 +17,24 @@ foreach(isa generic avx2 avx512 avx512bf16)
     COMPILE_OPTIONS "${kernel_flags};${kernel_flags_${isa}}")
 endforeach()
 
-weightscope_module(ops DEPS core PRIVATE Torch::cpu
+set(device_sources cuda/ops_stub.cpp)
+set(device_libraries Torch::cpu)
+if(WEIGHTSCOPE_CUDA)
+  set(kernels layer_norm column_sum gelu cross_entropy embedding dropout optimizer)
+  list(TRANSFORM kernels REPLACE "(.+)" "cuda/\\1.cu")
+  set(device_sources cuda/fused.cpp cuda/device_update.cpp cuda/products.cpp cuda/workbench.cpp cuda/matmul.cpp cuda/cudnn_attention.cpp ${kernels})
+  set(device_libraries Torch::cuda CUDA::cudart CUDA::cublasLt CUDNN::cudnn)
+  # As in monitor: CMake 3.25 does not know which standards nvcc 13 has; the kernels call constexpr functions.
+  list(TRANSFORM kernels PREPEND ${PROJECT_SOURCE_DIR}/src/ops/ OUTPUT_VARIABLE kernel_files)
+  set_source_files_properties(${kernel_files} PROPERTIES COMPILE_OPTIONS "-std=c++20;--expt-relaxed-constexpr")
+  # The headers of libraries: neither our warnings nor LibTorch's precompiled header.
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/ops/cuda/cudnn_attention.cpp ${PROJECT_SOURCE_DIR}/src/ops/cuda/matmul.cpp
+    PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+endif()
+weightscope_module(ops DEPS core PRIVATE ${device_libraries}
   SOURCES gemm.cpp linear.cpp widened.cpp layer_norm.cpp qk_norm.cpp gelu.cpp attention.cpp attention_logits.cpp cross_entropy.cpp embedding.cpp dropout.cpp optimizer.cpp
     cpu/dispatch.cpp cpu/scratch.cpp
     reference/layer_norm.cpp reference/qk_norm.cpp reference/gelu.cpp reference/attention.cpp reference/cross_entropy.cpp
-    reference/embedding.cpp reference/dropout.cpp reference/optimizer.cpp)
+    reference/embedding.cpp reference/dropout.cpp reference/optimizer.cpp ${device_sources})
 target_sources(weightscope_ops PRIVATE $<TARGET_OBJECTS:weightscope_cpu_kernels>)
 target_precompile_headers(weightscope_ops PRIVATE <ATen/ATen.h>)

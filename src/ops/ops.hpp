@@ -2,9 +2,10 @@
 // The operators of one GPT training step, forward and backward, as plain functions on preallocated tensors.
 //
 // Shapes: B batch rows, T tokens, R = B·T, C width, H heads, D = C / H, V vocabulary (padded to Vp), K, N
-// in/out features. Every operator exists three times: a fused CPU kernel (ops/cpu, f32 and bf16), the same
-// call on CUDA tensors, and a plain LibTorch version in ops::reference that the others are tested against.
-// The reference also serves every case that has no kernel yet: float64, CUDA, attention with dropout.
+// in/out features. Every operator exists three times: a fused CPU kernel (ops/cpu, f32 and bf16), one for GPUs
+// (ops/cuda, the same types), and a plain LibTorch version in ops::reference that the others are tested
+// against. The reference also serves every case that has no kernel: float64, attention with dropout, on GPUs
+// qk_norm, fp32 attention, and rows that are no multiple of 8.
 //
 // "work" tensors are f32, bf16 or f64 (activations and the weights that GEMMs read); "full" tensors are f32,
 // or f64 when work is f64 (residual stream, statistics, gradients, master weights).
@@ -32,6 +33,14 @@ void linear_backward_input(const at::Tensor& dy_RN, const at::Tensor& w_NK, at::
 /// dw_NK (full) = or += dy_RNᵀ · x_RK.
 void linear_backward_weight(const at::Tensor& dy_RN, const at::Tensor& x_RK, at::Tensor dw_NK, Write write,
                             const Gemm& gemm);
+/// before_RN = x_RK · w_NKᵀ + b_N, y_RN = GELU(before_RN): one pass where the product can do both.
+void linear_gelu(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& before_RN,
+                 at::Tensor& y_RN, Gelu kind, const Gemm& gemm);
+/// Back through the layer that follows and through its GELU: dx_RK = (dy_RN · w_NK) · GELU'(before_RK); db_K
+/// (full, may be undefined) = or += its column sums.
+void linear_backward_input_gelu(const at::Tensor& dy_RN, const at::Tensor& w_NK, const at::Tensor& before_RK,
+                                at::Tensor& dx_RK, at::Tensor db_K, Gelu kind, Write write,
+                                const Gemm& gemm);
 /// db_N (full) = or += column sums of dy_RN.
 void bias_backward(const at::Tensor& dy_RN, at::Tensor db_N, Write write);
 

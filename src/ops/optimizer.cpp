@@ -1,11 +1,13 @@
 #include <cmath>
 
+#include "ops/cuda/ops_cuda.hpp"
 #include "ops/ops.hpp"
 #include "ops/typed.hpp"
 
 namespace weightscope::ops {
 
 at::Tensor sum_of_squares(const at::Tensor& x) {
+  if (cuda::serves(x) && x.scalar_type() == at::kFloat) return cuda::sum_of_squares(x);
   if (!x.is_cpu() || x.scalar_type() != at::kFloat) return reference::sum_of_squares(x);
   return at::scalar_tensor(cpu::kernels().sum_of_squares(pointer<float>(x), x.numel()), at::kDouble)
       .view({1});

@@ -38,6 +38,11 @@ class GradientExchange {
   Shard shard() const;                ///< what this rank updates
   const at::Tensor& reduced() const;  ///< flat; meaningful in shard()
   double gradient_norm() const;       ///< L2, of the whole global gradient
+  /// The same, squared, [1] f64 where the gradients are; messages only. The host does not wait.
+  at::Tensor squares() { return std::get<MessageExchange>(way_).squares(); }
+  /// Σ over ranks of a [1] f64 tensor where the gradients are, in place; messages only. The host does not wait.
+  void sum_over_ranks(at::Tensor& value) { std::get<MessageExchange>(way_).sum_over_ranks(value); }
+  bool shards() const { return shard().size() < store_->size(); }  ///< not everything is updated here
   void sum_over_shards(
       std::span<double> values) const;  ///< in place: what each owner knows of its shard only
   void share_updated_weights();         ///< after the update of all shards

@@ -66,6 +66,20 @@ double MessageExchange::gradient_norm() const {
   return std::sqrt(sharded() ? host_->sum(mine) : mine);
 }
 
+at::Tensor MessageExchange::squares() {
+  auto mine = ops::sum_of_squares(store_->grad().narrow(0, shard_.begin, shard_.size()));
+  if (sharded()) sum_over_ranks(mine);
+  return mine;
+}
+
+void MessageExchange::sum_over_ranks(at::Tensor& value) {
+  if (host_->size() == 1) return;
+  const auto buffer = buffer_of(value);
+  comm_->all_reduce_mean(buffer);
+  comm_->wait(buffer.stream);
+  value.mul_(host_->size());
+}
+
 void MessageExchange::sum_over_shards(std::span<double> values) const {
   if (sharded()) host_->sum(values);
 }

@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "core/fault_point.hpp"
-#include "core/hash.hpp"
+#include "train/device_step.hpp"
 #include "train/schedule.hpp"
 
 namespace weightscope {
@@ -21,89 +21,69 @@ at::Tensor to_device(const std::vector<std::int64_t>& tokens, std::int64_t first
 
 TrainStep::TrainStep(const RunConfig& config, const HostComm& host, Gpt& gpt, const ParamStore& store,
                      GradientExchange& exchange, Optimizer& optimizer)
-    : config_(&config),
-      host_(&host),
-      gpt_(&gpt),
-      store_(&store),
-      exchange_(&exchange),
-      optimizer_(&optimizer) {}
-
-MicroBatch TrainStep::micro_batch(std::int64_t step, const Batch& batch, std::int64_t k) const {
-  const std::int64_t B = config_->train.micro_batch, T = config_->model.block,
-                     local = config_->train.global_batch / host_->size();
-  MicroBatch m;
-  m.tokens_R = to_device(batch.tokens, k * B, B, T, store_->place());
-  m.targets_R = to_device(batch.targets, k * B, B, T, store_->place());
-  m.batch = B, m.T = T;
-  m.first_row = host_->rank() * local + k * B;
-  m.dropout_seed = splitmix64(config_->seed) + static_cast<std::uint64_t>(step);
-  m.dropout = config_->model.dropout > 0;
-  return m;
+    : parts_{&config, &host, &gpt, &store, &exchange, &optimizer} {
+  if (store.place().place == Place::cuda && !reproducible()) device_ = std::make_unique<DeviceStep>(parts_);
 }
+TrainStep::~TrainStep() = default;
+TrainStep::TrainStep(TrainStep&&) noexcept = default;
 
 void TrainStep::forward_backward(std::int64_t step, const Batch& batch) {
-  const std::int64_t micro_batches = config_->train.global_batch / host_->size() / config_->train.micro_batch;
-  const double weight = exchange_->token_weight(config_->train.global_batch * config_->model.block);
-  exchange_->begin_step();
-  fault_point("forward", host_->rank(), step);
-  for (std::int64_t k = 0; k < micro_batches; ++k) {
-    const auto m = micro_batch(step, batch, k);
-    const auto write = exchange_->accumulates(k) ? ops::Write::add : ops::Write::assign;
-    gpt_->forward(m);
-    gpt_->backward_head(m, weight, write);
-    exchange_->ready(k, gpt_->final_offset(config_->model.layers));
-    for (int layer = config_->model.layers - 1; layer >= 0; --layer) {
-      gpt_->backward_block(layer, m, write);
-      exchange_->ready(k, gpt_->final_offset(layer));
-    }
-    gpt_->backward_embedding(m, write);
-    if (fault_point("gradient", host_->rank(), step))
-      ParamStore::view(store_->grad(), store_->find("wte.weight"))
-          .flatten()
-          .narrow(0, 7, 1)
-          .fill_(std::numeric_limits<double>::infinity());
-    exchange_->ready(k, gpt_->final_offset(-1));
-    exchange_->end_micro_batch(k);
+  auto& exchange = *parts_.exchange;
+  exchange.begin_step();
+  fault_point("forward", parts_.host->rank(), step);
+  for (std::int64_t k = 0; k < parts_.micro_batches(); ++k) {
+    auto m = describe_micro_batch(parts_, step, k);
+    m.tokens_R = to_device(batch.tokens, k * m.batch, m.batch, m.T, parts_.store->place());
+    m.targets_R = to_device(batch.targets, k * m.batch, m.batch, m.T, parts_.store->place());
+    run_micro_batch(parts_, m, k);
+    damage_gradient(parts_, step);
+    exchange.ready(k, parts_.gpt->final_offset(-1));
+    exchange.end_micro_batch(k);
     if (reproducible()) keep_loss(k);
   }
-  if (fault_point("exchange", host_->rank(), step))
-    at::Tensor(gpt_->loss_sum()).fill_(std::numeric_limits<double>::quiet_NaN());
-  exchange_->finish();
+  if (fault_point("exchange", parts_.host->rank(), step))
+    at::Tensor(parts_.gpt->loss_sum()).fill_(std::numeric_limits<double>::quiet_NaN());
+  exchange.finish();
 }
 
-bool TrainStep::reproducible() const { return config_->parallel.reduction == Reduction::reproducible; }
+bool TrainStep::reproducible() const {
+  return parts_.config->parallel.reduction == Reduction::reproducible;
+}
 
 void TrainStep::keep_loss(std::int64_t k) {
-  const auto per_rank = config_->train.global_batch / host_->size() / config_->train.micro_batch;
-  losses_[static_cast<std::size_t>(host_->rank() * per_rank + k)] = gpt_->loss_sum().item<double>();
-  at::Tensor(gpt_->loss_sum()).zero_();
+  const auto& loss = parts_.gpt->loss_sum();
+  losses_[static_cast<std::size_t>(parts_.host->rank() * parts_.micro_batches() + k)] = loss.item<double>();
+  at::Tensor(loss).zero_();
 }
 
 double TrainStep::summed_loss() {
-  if (!reproducible()) return host_->sum(gpt_->loss_sum().item<double>());
+  if (!reproducible()) return parts_.host->sum(parts_.gpt->loss_sum().item<double>());
   // Each micro-batch has a place of its own, zero on all ranks but one; added up in order, the bits do not
   // depend on ranks.
-  host_->sum(std::span(losses_));
+  parts_.host->sum(std::span(losses_));
   return std::accumulate(losses_.begin(), losses_.end(), 0.0);
 }
 
-StepResult TrainStep::run(std::int64_t step, const Batch& batch, bool measure_movement) {
-  at::Tensor(gpt_->loss_sum()).zero_();
-  losses_.assign(static_cast<std::size_t>(config_->train.global_batch / config_->train.micro_batch), 0.0);
+void TrainStep::begin(std::int64_t step, const Batch& batch, bool measure_movement) {
+  if (device_) return device_->begin(step, batch, measure_movement);
+  const auto& config = *parts_.config;
+  at::Tensor(parts_.gpt->loss_sum()).zero_();
+  losses_.assign(static_cast<std::size_t>(config.train.global_batch / config.train.micro_batch), 0.0);
   forward_backward(step, batch);
 
-  StepResult result;
-  const auto tokens = static_cast<double>(config_->train.global_batch * config_->model.block);
-  result.loss = summed_loss() / tokens;
-  result.grad_norm = exchange_->gradient_norm();
-  result.lr = learning_rate(*config_, step);
-  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) return result;
-  const double clip = config_->train.grad_clip,
-               scale = clip > 0 ? std::min(1.0, clip / (result.grad_norm + 1e-6)) : 1.0;
-  result.moved = optimizer_->update(step + 1, result.lr, scale, exchange_->reduced(), measure_movement);
-  if (measure_movement) exchange_->sum_over_shards(result.moved);
-  exchange_->share_updated_weights();
-  return result;
+  auto& exchange = *parts_.exchange;
+  result_ = {};
+  result_.loss = summed_loss() / parts_.global_tokens();
+  result_.grad_norm = exchange.gradient_norm();
+  result_.lr = learning_rate(config, step);
+  if (!std::isfinite(result_.loss) || !std::isfinite(result_.grad_norm)) return;
+  const double clip = config.train.grad_clip,
+               scale = clip > 0 ? std::min(1.0, clip / (result_.grad_norm + 1e-6)) : 1.0;
+  result_.moved = parts_.optimizer->update(step + 1, result_.lr, scale, exchange.reduced(), measure_movement);
+  if (measure_movement) exchange.sum_over_shards(result_.moved);
+  exchange.share_updated_weights();
 }
+
+StepResult TrainStep::end(std::int64_t step) { return device_ ? device_->end(step) : result_; }
 
 }  // namespace weightscope

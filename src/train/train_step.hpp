@@ -1,14 +1,13 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <vector>
 
-#include "comm/host_comm.hpp"
-#include "data/loader.hpp"
-#include "model/gpt.hpp"
-#include "train/exchange.hpp"
-#include "train/optimizer.hpp"
+#include "train/micro_step.hpp"
 
 namespace weightscope {
+
+class DeviceStep;
 
 struct StepResult {
   double loss = 0;       ///< mean over the tokens of the global batch, before the update [nats/token]
@@ -22,22 +21,29 @@ class TrainStep {
  public:
   TrainStep(const RunConfig& config, const HostComm& host, Gpt& gpt, const ParamStore& store,
             GradientExchange& exchange, Optimizer& optimizer);
-  /// `batch`: this rank's rows. Does not update when loss or norm are not finite.
-  StepResult run(std::int64_t step, const Batch& batch, bool measure_movement);
+  ~TrainStep();
+  TrainStep(TrainStep&&) noexcept;
+
+  /// Starts a step. `batch`: this rank's rows. Does not update when loss or norm are not finite.
+  void begin(std::int64_t step, const Batch& batch, bool measure_movement);
+  /// Its result; waits for it.
+  StepResult end(std::int64_t step);
+  /// Whether the next step may begin before this one has ended, and should.
+  bool overlaps() const { return device_ != nullptr; }
+  StepResult run(std::int64_t step, const Batch& batch, bool measure_movement) {
+    begin(step, batch, measure_movement);
+    return end(step);
+  }
 
  private:
   void forward_backward(std::int64_t step, const Batch& batch);
-  MicroBatch micro_batch(std::int64_t step, const Batch& batch, std::int64_t k) const;
   bool reproducible() const;
   void keep_loss(std::int64_t k);
   double summed_loss();
 
-  const RunConfig* config_;
-  const HostComm* host_;
-  Gpt* gpt_;
-  const ParamStore* store_;
-  GradientExchange* exchange_;
-  Optimizer* optimizer_;
+  TrainParts parts_;
+  std::unique_ptr<DeviceStep> device_;  ///< on a GPU, unless the sums must be reproducible
+  StepResult result_;
   std::vector<double> losses_;  ///< of each micro-batch of the global batch; reproducible mode only
 };
 

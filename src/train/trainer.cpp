@@ -73,6 +73,7 @@ RunStatus Trainer::run() {
       const bool leave = alarm_stops_ || *options_.stop_signal != 0 ||
                          limit_.reached(TimeLimit::Clock::now(), step_seconds_);
       if (host_->max(std::int64_t{leave ? 1 : 0}) == 0 || done == config_.train.steps) continue;
+      settle();
       checkpoint_at(done, true);
       status.status = "stopped", status.by_alarm = alarm_stops_;
       break;
@@ -105,22 +106,45 @@ void Trainer::note_memory(std::int64_t done) {
 
 void Trainer::train_step(std::int64_t step) {
   note_step(step);
-  const auto begin = std::chrono::steady_clock::now();
-  const bool measured = snapshot_due(config_, step + 1, sampler_->blocks());
-  const auto result = step_->run(step, loader_->next(), measured);
-  const double seconds = seconds_since(begin);
+  const auto start = std::chrono::steady_clock::now();
+  step_->begin(step, loader_->next(), snapshot_due(config_, step + 1, sampler_->blocks()));
+  if (begun_)
+    settle();  // of the step before, which was still under way on the GPU
+  else
+    step_start_ = start;
+  begun_ = step;
+  if (step_->overlaps() && !something_due(step + 1)) return;
+  after_update(step + 1, settle());
+}
+
+StepResult Trainer::settle() {
+  if (!begun_) return {};
+  const std::int64_t step = *begun_;
+  begun_.reset();
+  const auto result = step_->end(step);
+  const double seconds = seconds_since(step_start_);
+  step_start_ = std::chrono::steady_clock::now();
   const bool finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);
   skipped_ = finite ? 0 : skipped_ + 1;
   if (!finite) note_nonfinite(step, result);
   damage_for_test(step + 1);
   host_->together([&] {
-    const double rate = static_cast<double>(config_.train.global_batch * config_.model.block) / seconds;
+    const double rate = tokens_of(1) / seconds;
     recorder_->add(TrainRow{step, result.loss, result.lr, result.grad_norm, rate, seconds});
     progress_->update(step + 1, result.loss, rate);
     saver_->poll();
   });
   step_seconds_ = seconds;
-  after_update(step + 1, result);
+  return result;
+}
+
+bool Trainer::something_due(std::int64_t done) const {
+  const auto& m = config_.monitor;
+  const std::int64_t last = config_.train.steps;
+  for (const auto every :
+       {m.replicas_every, config_.eval.every, m.probe_every, m.spectra_every, config_.checkpoint.every})
+    if (due(every, done, last)) return true;
+  return done == last || snapshot_due(config_, done, sampler_->blocks()) || any_acts_on_updates(m.alarms);
 }
 
 void Trainer::after_update(std::int64_t done, const StepResult& result) {

@@ -68,6 +68,9 @@ class Trainer {
   void note_memory(std::int64_t done);
 
   void train_step(std::int64_t step);
+  /// Takes the result of the step that was begun last, if nobody has yet, and records it.
+  StepResult settle();
+  bool something_due(std::int64_t done) const;
   void after_update(std::int64_t done, const StepResult& result);
   void evaluate_at(std::int64_t done);
   void probe_at(std::int64_t done);
@@ -116,6 +119,8 @@ class Trainer {
   std::unique_ptr<Loader> loader_;
   std::optional<Progress> progress_;
   TimeLimit limit_;
+  std::optional<std::int64_t> begun_;                  ///< a step whose result is still to come
+  std::chrono::steady_clock::time_point step_start_;  ///< of that step, as far as the clock tells
   int skipped_ = 0;                   ///< updates left out in a row
   double step_seconds_ = 0;           ///< of the last step
   bool alarm_stops_ = false;          ///< on all ranks

@@ -9,6 +9,7 @@
 #include "monitor/digest.hpp"
 #include "monitor/measure.hpp"
 #include "monitor/weights.hpp"
+#include "support/gpu.hpp"
 
 namespace weightscope {
 namespace {
@@ -78,16 +79,19 @@ struct Weights {
   }
 };
 
+using MeasureOnCuda = GpuTest;
+using DigestsOnCuda = GpuTest;
+
 }  // namespace
 
-TEST(MeasureOnCuda, CountsWhatTheCpuCountsAndSumsWhatItSums) {
+TEST_F(MeasureOnCuda, CountsWhatTheCpuCountsAndSumsWhatItSums) {
   Weights weights;
   OnDevice device(weights.slices);
   const auto gpu = measure(device.slices()), cpu = measure(weights.slices);
   for (std::size_t i = 0; i < cpu.size(); ++i) expect_equal(gpu[i], cpu[i], weights.slices[i].parameter);
 }
 
-TEST(MeasureOnCuda, CountsEveryExponentAndTopMantissaBitsWhereTheCpuDoes) {
+TEST_F(MeasureOnCuda, CountsEveryExponentAndTopMantissaBitsWhereTheCpuDoes) {
   std::vector<float> w;
   for (std::uint32_t high = 0; high < 0x10000; ++high)
     for (const std::uint32_t low : {0u, 0xffffu}) {
@@ -103,7 +107,7 @@ TEST(MeasureOnCuda, CountsEveryExponentAndTopMantissaBitsWhereTheCpuDoes) {
   EXPECT_EQ(gpu.summary.zeros, cpu.summary.zeros);
 }
 
-TEST(MeasureOnCuda, GivesTheSameBitsEveryTime) {
+TEST_F(MeasureOnCuda, GivesTheSameBitsEveryTime) {
   Weights weights;
   OnDevice device(weights.slices);
   const auto first = measure(device.slices());
@@ -113,7 +117,7 @@ TEST(MeasureOnCuda, GivesTheSameBitsEveryTime) {
   }
 }
 
-TEST(MeasureOnCuda, ReadsInitialValuesInDeviceMemoryToo) {
+TEST_F(MeasureOnCuda, ReadsInitialValuesInDeviceMemoryToo) {
   Weights weights;
   OnDevice device(weights.slices), initial({slice_of(weights.before[4])});
   auto slice = device.slices()[4];
@@ -123,7 +127,7 @@ TEST(MeasureOnCuda, ReadsInitialValuesInDeviceMemoryToo) {
   EXPECT_EQ(std::memcmp(&staged, &in_place, sizeof staged), 0);
 }
 
-TEST(MeasureOnCuda, WaitsForTheStreamThatWritesTheWeights) {
+TEST_F(MeasureOnCuda, WaitsForTheStreamThatWritesTheWeights) {
   auto w = normal_weights(1 << 22, "late");
   OnDevice device({slice_of(w)});
   auto& slice = device.slices()[0];
@@ -136,7 +140,7 @@ TEST(MeasureOnCuda, WaitsForTheStreamThatWritesTheWeights) {
   cudaStreamDestroy(stream);
 }
 
-TEST(DigestsOnCuda, AreThoseOfTheCpu) {
+TEST_F(DigestsOnCuda, AreThoseOfTheCpu) {
   Weights weights;
   OnDevice device(weights.slices);
   EXPECT_EQ(digests(device.slices()), digests(weights.slices));

@@ -2,3 +2,7 @@ foreach(name layer_norm qk_norm gelu cross_entropy embedding dropout attention a
   weightscope_test(ops/${name}.test.cpp LINK ops PRIVATE Torch::cpu LABELS fast)
   target_precompile_headers(test_ops_${name} REUSE_FROM weightscope_ops)
 endforeach()
+if(WEIGHTSCOPE_CUDA)
+  weightscope_test(ops/cuda_ops.test.cpp LINK ops PRIVATE Torch::cuda CUDA::cudart LABELS gpu)
+  target_precompile_headers(test_ops_cuda_ops REUSE_FROM weightscope_ops)
+endif()

@@ -1,0 +1,39 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace weightscope::ops::cuda {
+
+/// What is done to a product before it is written. bias: + bias_N. gelu: aux_RN = x · wᵀ + bias as it is, y =
+/// GELU(aux), tanh approximation. gelu_slope: y = (dy · w) · GELU'(aux).
+enum class Epilogue : std::uint8_t { none, bias, gelu, gelu_slope };
+
+/// Row-major out [rows, columns] = or += left · right over `inner`, bf16 operands, sums in fp32.
+/// left is [rows, inner], or [inner, rows] when transposed; right is [inner, columns], or [columns, inner].
+struct Product2D {
+  std::int64_t rows = 0, columns = 0, inner = 0;
+  const void *left = nullptr, *right = nullptr;
+  bool left_transposed = false, right_transposed = false;
+  void* out = nullptr;
+  bool out_is_float = false, add = false;
+  Epilogue epilogue = Epilogue::none;
+  const void* bias = nullptr;  ///< bf16 [columns]
+  void* aux = nullptr;         ///< bf16 [rows, columns]
+};
+
+/// cuBLASLt with the algorithm that its heuristic names first for each shape; asked once a shape.
+class Multiplier {
+ public:
+  Multiplier();
+  Multiplier(const Multiplier&) = delete;
+  Multiplier& operator=(const Multiplier&) = delete;
+  ~Multiplier();
+  void run(const Product2D& product, void* workspace, std::size_t workspace_bytes, void* stream);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace weightscope::ops::cuda

@@ -1,0 +1,110 @@
+#include "train/device_step.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "core/fault_point.hpp"
+#include "train/schedule.hpp"
+
+namespace weightscope {
+namespace {
+
+constexpr int kEagerSteps = 2;
+
+std::vector<ops::FlatPart> flat_parts(const TrainParts& parts) {
+  std::vector<ops::FlatPart> flat;
+  for (const auto& p : parts.store->parameters())
+    flat.push_back({p.offset, p.offset + p.storage, p.decays() ? parts.config->optimizer.weight_decay : 0});
+  return flat;
+}
+
+ops::DeviceUpdate::Settings settings_of(const TrainParts& parts) {
+  const auto& o = parts.config->optimizer;
+  return {o.beta1, o.beta2, o.eps, parts.config->train.grad_clip, parts.global_tokens()};
+}
+
+/// Runs f: eagerly, recording it into the graph, or from the graph.
+template <class F>
+void run_through(DeviceGraph& graph, bool may_capture, F&& f) {
+  if (!may_capture) return f();
+  if (!graph.ready()) {
+    graph.begin();
+    f();
+    graph.end();
+  }
+  graph.replay();
+}
+
+}  // namespace
+
+DeviceStep::DeviceStep(const TrainParts& parts)
+    : parts_(parts),
+      update_(flat_parts(parts), parts.optimizer->shard().begin, parts.optimizer->shard().end, settings_of(parts),
+              parts.store->master()) {
+  const std::int64_t T = parts.config->model.block, rows = parts.local_rows() * T;
+  const auto options = parts.store->place().options(at::kLong);
+  for (auto& s : staging_)
+    s = {at::empty({2, rows}, at::TensorOptions().dtype(at::kLong).pinned_memory(true)), at::empty({2, rows}, options)};
+  inputs_ = at::zeros({2, parts.config->train.micro_batch * T}, options);
+}
+
+void DeviceStep::upload(std::int64_t step, const Batch& batch) {
+  auto& slot = staging_[static_cast<std::size_t>(step % 2)];
+  auto* to = slot.host.data_ptr<std::int64_t>();
+  std::copy(batch.tokens.begin(), batch.tokens.end(), to);
+  std::copy(batch.targets.begin(), batch.targets.end(), to + slot.host.size(1));
+  copies_.copy(slot.device, slot.host);
+  copies_.join();
+}
+
+void DeviceStep::micro_step(std::int64_t step, std::int64_t k) {
+  auto m = describe_micro_batch(parts_, step, k);
+  const auto& source = staging_[static_cast<std::size_t>(step % 2)].device;
+  inputs_.copy_(source.narrow(1, k * inputs_.size(1), inputs_.size(1)));
+  m.tokens_R = inputs_[0], m.targets_R = inputs_[1];
+  const bool meets_others = parts_.host->size() > 1 && k + 1 == parts_.micro_batches();
+  const bool may_capture = steps_ >= kEagerSteps && !m.dropout && !meets_others;
+  run_through(parts_.exchange->accumulates(k) ? further_ : first_, may_capture,
+              [&] { run_micro_batch(parts_, m, k); });
+}
+
+void DeviceStep::apply(bool measure_movement) {
+  const auto& store = *parts_.store;
+  const auto squares = parts_.exchange->squares();
+  update_.run(store.master(), parts_.exchange->reduced(), parts_.optimizer->exp_avg(), parts_.optimizer->exp_avg_sq(),
+              store.work(), parts_.gpt->loss_sum(), squares, measure_movement);
+}
+
+void DeviceStep::begin(std::int64_t step, const Batch& batch, bool measure_movement) {
+  fault_point("forward", parts_.host->rank(), step);
+  at::Tensor loss(parts_.gpt->loss_sum());
+  loss.zero_();
+  upload(step, batch);
+  update_.set(step + 1, learning_rate(*parts_.config, step));
+  parts_.exchange->begin_step();
+  for (std::int64_t k = 0; k < parts_.micro_batches(); ++k) {
+    micro_step(step, k);
+    if (k + 1 == parts_.micro_batches()) damage_gradient(parts_, step);
+    parts_.exchange->ready(k, parts_.gpt->final_offset(-1));
+    parts_.exchange->end_micro_batch(k);
+  }
+  if (fault_point("exchange", parts_.host->rank(), step)) loss.fill_(std::numeric_limits<double>::quiet_NaN());
+  parts_.exchange->finish();
+  parts_.exchange->sum_over_ranks(loss);
+  const bool alone = parts_.host->size() == 1 || !parts_.exchange->shards();
+  run_through(update_graph_, steps_ >= kEagerSteps && alone && !measure_movement, [&] { apply(measure_movement); });
+  parts_.exchange->share_updated_weights();
+  update_.send_back(step + 1, measure_movement);
+  ++steps_;
+}
+
+StepResult DeviceStep::end(std::int64_t step) {
+  auto outcome = update_.outcome(step + 1);
+  StepResult result{outcome.loss, outcome.grad_norm, learning_rate(*parts_.config, step), std::move(outcome.moved)};
+  if (!result.moved.empty()) parts_.exchange->sum_over_shards(result.moved);
+  return result;
+}
+
+}  // namespace weightscope

@@ -1,0 +1,42 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <memory>
+
+#include "model/device_work.hpp"
+#include "ops/device_update.hpp"
+#include "train/micro_step.hpp"
+#include "train/train_step.hpp"
+
+namespace weightscope {
+
+/// A training step on a GPU that the host only starts: micro-batches and the update are captured as CUDA
+/// graphs (eagerly with dropout, whose masks change with the step, and where gradients of several ranks meet),
+/// tokens go over on a copy stream, loss and norm come back when they are there.
+class DeviceStep {
+ public:
+  explicit DeviceStep(const TrainParts& parts);
+  void begin(std::int64_t step, const Batch& batch, bool measure_movement);
+  /// Waits for the step. At most two steps may be under way.
+  StepResult end(std::int64_t step);
+
+ private:
+  void upload(std::int64_t step, const Batch& batch);
+  void micro_step(std::int64_t step, std::int64_t k);
+  void update(bool measure_movement);
+  void apply(bool measure_movement);
+
+  TrainParts parts_;
+  ops::DeviceUpdate update_;
+  CopyStream copies_;
+  struct Staging {
+    at::Tensor host, device;  ///< [2, rows · T]: tokens, targets
+  };
+  std::array<Staging, 2> staging_;
+  at::Tensor inputs_;  ///< [2, micro-batch · T], where graphs read
+  DeviceGraph first_, further_, update_graph_;
+  int steps_ = 0;  ///< begun here: the first ones run eagerly and make every library ready
+};
+
+}  // namespace weightscope
