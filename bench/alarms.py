@@ -54,7 +54,7 @@ FAULTS: dict[str, dict[str, str]] = {
     "flipped bit 25 of a weight": {"WEIGHTSCOPE_FLIP": "h.1.mlp.c_fc.weight:0:{step}:25:{element}"},
     "flipped bit 22 of a weight": {"WEIGHTSCOPE_FLIP": "h.1.mlp.c_fc.weight:0:{step}:22:{element}"},
 }
-REPLICAS = {"train.micro_batch": 4, "parallel.shared_memory": "off", "monitor.replicas_every": 10, "train.steps": 400}
+REPLICAS = {"train.micro_batch": 4, "parallel.shared_memory": "off", "monitor.replicas_every": 10, "train.steps": 120}
 ONE_STEP_NORM = 10  # a loss spike is confirmed by a gradient norm so many times the median of the 64 before
 
 
@@ -125,7 +125,7 @@ def fault_jobs(runs: int) -> list[Job]:
             jobs.append(Job(name, settings, 100 + i, given, step))
     for bit in (30, 22):
         for i in range(runs):
-            step, flip = 153 + 37 * i % 200, f"h.1.mlp.c_fc.weight:1:{{}}:{bit}:{97 * i + 5}"
+            step, flip = 53 + 37 * i % 50, f"h.1.mlp.c_fc.weight:1:{{}}:{bit}:{97 * i + 5}"
             given = {"WEIGHTSCOPE_FLIP": flip.format(step)}
             jobs.append(Job(f"flipped bit {bit}, 2 replicas", REPLICAS, 200 + i, given, step, 2))
     return jobs
