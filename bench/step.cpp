@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/CachingDeviceAllocator.h>
+#include <torch/csrc/autograd/profiler_kineto.h>
 #include <mpi.h>
 #include <omp.h>
 
@@ -27,7 +28,8 @@ struct Arguments {
   Precision precision = Precision::fp32;
   Device device = Device::cpu;
   bool recompute = false;
-  int threads = 1, warmup = 2;
+  int threads = 1, warmup = 4;
+  std::string trace;
 };
 
 Arguments parse(CLI::App& app, int argc, char** argv) {
@@ -48,6 +50,7 @@ Arguments parse(CLI::App& app, int argc, char** argv) {
   app.add_flag("--recompute", a.recompute, "activations of a block are computed again in its backward pass");
   app.add_option("--threads", a.threads, "per rank");
   app.add_option("--warmup", a.warmup, "steps before READY");
+  app.add_option("--trace", a.trace, "write a Chrome trace of three steps here and leave (GPU)");
   app.parse(argc, argv);
   return a;
 }
@@ -195,11 +198,23 @@ int share_request(const HostComm& host) {
   return count;
 }
 
+/// Of LibTorch's profiler: every kernel with its time, to look at in Perfetto or chrome://tracing.
+void write_trace(Run& run, const std::string& file) {
+  using torch::profiler::impl::ActivityType;
+  const torch::profiler::impl::ProfilerConfig config(torch::profiler::impl::ProfilerState::KINETO);
+  const std::set<ActivityType> activities{ActivityType::CUDA};
+  torch::autograd::profiler::prepareProfiler(config, activities);
+  torch::autograd::profiler::enableProfiler(config, activities);
+  run.steps(2);  // and one before them
+  torch::autograd::profiler::disableProfiler()->save(file);
+}
+
 void serve(const Arguments& arguments, const HostComm& host) {
   omp_set_num_threads(arguments.threads);
   at::set_num_threads(arguments.threads);
   Run run(configure(arguments, host.size()), host);
   run.steps(arguments.warmup);
+  if (!arguments.trace.empty()) return write_trace(run, arguments.trace);
   if (host.is_root()) say_ready();
   for (int count = share_request(host); count > 0; count = share_request(host))
     for (const double seconds : run.steps(count))

@@ -9,7 +9,8 @@
 namespace weightscope {
 namespace {
 
-constexpr std::int64_t kLogitBytes = std::int64_t{256} << 20;
+constexpr std::int64_t kLogitBytes = std::int64_t{256} << 20, kLogitBytesOnGpu = std::int64_t{2} << 30;
+constexpr std::int64_t kLogitRowsUnit = 128;  // a tile of a GPU's products
 constexpr std::int64_t kScratchRows =
     2048;  // of a bf16 weight gradient: large enough for the GEMM, small enough for the cache
 
@@ -19,13 +20,16 @@ at::Tensor first_rows(const at::Tensor& t, std::int64_t rows) {
 
 }  // namespace
 
-std::int64_t logit_rows(const ModelConfig& model, Types types, std::int64_t rows) {
+std::int64_t logit_rows(const ModelConfig& model, Types types, Place place, std::int64_t rows) {
   const auto row_bytes = padded_vocab(model.vocab) * static_cast<std::int64_t>(c10::elementSize(types.work));
-  return std::clamp<std::int64_t>(kLogitBytes / row_bytes, 1, rows);
+  if (place != Place::cuda) return std::clamp<std::int64_t>(kLogitBytes / row_bytes, 1, rows);
+  const std::int64_t most = std::max<std::int64_t>(kLogitRowsUnit, kLogitBytesOnGpu / row_bytes),
+                     parts = (rows + most - 1) / most, even = (rows + parts - 1) / parts;
+  return std::min(rows, (even + kLogitRowsUnit - 1) / kLogitRowsUnit * kLogitRowsUnit);
 }
 
 Activations plan_activations(const ModelConfig& m, Types types, DevicePlace place, std::int64_t R,
-                             Purpose purpose, bool recompute) {
+                             Purpose purpose, bool recompute, Place meant) {
   const std::int64_t C = m.width, hidden = std::int64_t{m.mlp_ratio} * C;
   const auto work = [&](std::int64_t columns) { return at::empty({R, columns}, place.options(types.work)); };
   const auto full = [&](std::int64_t columns) { return at::empty({R, columns}, place.options(types.full)); };
@@ -58,9 +62,9 @@ Activations plan_activations(const ModelConfig& m, Types types, DevicePlace plac
   }
   a.output_RC = full(C), a.ln_f_RC = work(C), a.mean_f_R = line(), a.rstd_f_R = line();
   a.branch_RC = work(C);
-  a.logits_RV = at::empty({logit_rows(m, types, R), padded_vocab(m.vocab)}, place.options(types.work));
+  a.logits_RV = at::empty({logit_rows(m, types, meant, R), padded_vocab(m.vocab)}, place.options(types.work));
   a.loss_sum = at::zeros({1}, place.options(at::kDouble));
-  if (types.mixed() && place.place != Place::cuda)
+  if (types.mixed() && meant != Place::cuda)
     a.wide_scratch = at::empty({ops::wide_scratch_size(std::max(hidden, 3 * C))}, place.options(at::kFloat));
   if (!training) return a;
   a.d_residual_RC = full(C);

@@ -36,13 +36,15 @@ struct Activations {
 
 enum class Purpose { training, evaluation };
 
+/// With Place::meta nothing is allocated, and `meant` says for which device it is planned.
 Activations plan_activations(const ModelConfig& model, Types types, DevicePlace place, std::int64_t rows,
-                             Purpose purpose, bool recompute);
+                             Purpose purpose, bool recompute, Place meant);
 
 /// The same buffers cut to `rows` rows and lse to [batch, H, T].
 Activations cut(const Activations& whole, std::int64_t batch, std::int64_t T);
 
-/// Rows of logits computed at a time: all of them, unless they would take more than 256 MiB.
-std::int64_t logit_rows(const ModelConfig& model, Types types, std::int64_t rows);
+/// Rows of logits computed at a time: all of them, unless they would take more than 256 MiB (2 GiB on a GPU);
+/// then in parts of about the same size.
+std::int64_t logit_rows(const ModelConfig& model, Types types, Place place, std::int64_t rows);
 
 }  // namespace weightscope

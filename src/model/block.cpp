@@ -41,11 +41,19 @@ void Gpt::forward_mlp(int layer) {
   ops::linear_gelu(a.ln_2_RC, p.c_fc.w, p.c_fc.b, a.hidden_R4C, a.gelu_R4C, gelu_of(model_), gemm_);
 }
 
-/// The gradient that enters a branch: that of the residual stream, through the branch's dropout.
-at::Tensor& Gpt::branch_gradient(const MicroBatch& batch, const char* site, int layer) {
+/// The bias whose gradient is that of the residual stream, summed: none when dropout lies between them.
+at::Tensor Gpt::branch_bias(const MicroBatch& batch, const Linear& projection) const {
+  return batch.dropout && model_.dropout > 0 ? at::Tensor() : projection.db;
+}
+
+/// The gradient that enters a branch: that of the residual stream, through the branch's dropout; then the
+/// bias of its projection gets its gradient here.
+at::Tensor& Gpt::branch_gradient(const MicroBatch& batch, const char* site, int layer, const at::Tensor& db,
+                                 ops::Write write) {
   if (batch.dropout && model_.dropout > 0) {
     now_.d_branch_RC.copy_(now_.d_residual_RC);
     drop(now_.d_branch_RC, batch, site, layer);
+    if (db.defined()) ops::bias_backward(now_.d_branch_RC, db, write);
   }
   return now_.d_branch_RC;
 }
@@ -66,19 +74,17 @@ void Gpt::backward_block(int layer, const MicroBatch& batch, ops::Write write) {
   }
   // MLP: d_branch_RC is the gradient of mlp_proj's output.
   auto d_hidden_R4C = now_.d_wide_R4C.flatten().narrow(0, 0, a.hidden_R4C.numel()).view(a.hidden_R4C.sizes());
-  auto& d_mlp_RC = branch_gradient(batch, "mlp", layer);
-  if (p.mlp_proj.db.defined()) ops::bias_backward(d_mlp_RC, p.mlp_proj.db, write);
+  auto& d_mlp_RC = branch_gradient(batch, "mlp", layer, p.mlp_proj.db, write);
   ops::linear_backward_weight(d_mlp_RC, a.gelu_R4C, p.mlp_proj.dw, write, gemm_);
   ops::linear_backward_input_gelu(d_mlp_RC, p.mlp_proj.w, a.hidden_R4C, d_hidden_R4C, p.c_fc.db, gelu_of(model_),
                                   write, gemm_);
   backward_linear(p.c_fc, d_hidden_R4C, a.ln_2_RC, now_.d_narrow_RC, write);
   ops::layer_norm_backward(now_.d_narrow_RC, a.middle_RC, a.mean_2_R, a.rstd_2_R, p.ln_2.w,
                            now_.d_residual_RC, ops::Write::add, now_.d_branch_RC, p.ln_2.dw, p.ln_2.db,
-                           write);
+                           branch_bias(batch, p.attn_proj), write);
   // Attention.
   auto d_qkv_R3C = now_.d_wide_R4C.flatten().narrow(0, 0, a.qkv_R3C.numel()).view({a.qkv_R3C.size(0), 3 * C});
-  auto& d_attn_RC = branch_gradient(batch, "attn", layer);
-  if (p.attn_proj.db.defined()) ops::bias_backward(d_attn_RC, p.attn_proj.db, write);
+  auto& d_attn_RC = branch_gradient(batch, "attn", layer, p.attn_proj.db, write);
   backward_linear(p.attn_proj, d_attn_RC, a.attention_RC, now_.d_narrow_RC, write);
   ops::attention_backward(now_.d_narrow_RC, a.qkv_R3C, a.attention_RC, a.lse_BHT, d_qkv_R3C,
                           attention_shape(layer, batch));
@@ -87,7 +93,9 @@ void Gpt::backward_block(int layer, const MicroBatch& batch, ops::Write write) {
   if (p.c_attn.db.defined()) ops::bias_backward(d_qkv_R3C, p.c_attn.db, write);
   backward_linear(p.c_attn, d_qkv_R3C, a.ln_1_RC, now_.d_narrow_RC, write);
   ops::layer_norm_backward(now_.d_narrow_RC, a.input_RC, a.mean_1_R, a.rstd_1_R, p.ln_1.w, now_.d_residual_RC,
-                           ops::Write::add, now_.d_branch_RC, p.ln_1.dw, p.ln_1.db, write);
+                           ops::Write::add, now_.d_branch_RC, p.ln_1.dw, p.ln_1.db,
+                           layer == 0 ? at::Tensor() : branch_bias(batch, blocks_[static_cast<std::size_t>(layer) - 1].mlp_proj),
+                           write);
 }
 
 }  // namespace weightscope

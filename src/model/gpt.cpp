@@ -14,7 +14,8 @@ Gpt::Gpt(const ModelConfig& model, const ParamStore& store, std::int64_t rows, P
     : model_(model),
       store_(&store),
       recompute_(recompute),
-      whole_(plan_activations(model, store.types(), store.place(), rows, purpose, recompute)),
+      whole_(plan_activations(model, store.types(), store.place(), rows, purpose, recompute,
+                              store.place().place)),
       gemm_{{}, whole_.half_scratch, whole_.wide_scratch} {
   for (int l = 0; l < model.layers; ++l) blocks_.push_back(block_views("h." + std::to_string(l)));
   ln_f_ = norm_views("ln_f");
@@ -133,7 +134,7 @@ void Gpt::backward_head(const MicroBatch& batch, double dscale, ops::Write write
   }
   ops::layer_norm_backward(now_.d_narrow_RC, now_.output_RC, now_.mean_f_R, now_.rstd_f_R, ln_f_.w,
                            now_.d_residual_RC, ops::Write::assign, now_.d_branch_RC, ln_f_.dw, ln_f_.db,
-                           write);
+                           branch_bias(batch, blocks_.back().mlp_proj), write);
 }
 
 void Gpt::backward_embedding(const MicroBatch& batch, ops::Write write) {

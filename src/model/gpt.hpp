@@ -90,7 +90,9 @@ class Gpt {
   void forward_mlp(int layer);
   void backward_linear(const Linear& p, const at::Tensor& dy_RN, const at::Tensor& x_RK, at::Tensor& dx_RK,
                        ops::Write write);
-  at::Tensor& branch_gradient(const MicroBatch& batch, const char* site, int layer);
+  at::Tensor branch_bias(const MicroBatch& batch, const Linear& projection) const;
+  at::Tensor& branch_gradient(const MicroBatch& batch, const char* site, int layer, const at::Tensor& db,
+                              ops::Write write);
   void head_logits(std::int64_t from, std::int64_t count, at::Tensor& logits) const;
 
   ModelConfig model_;

@@ -24,7 +24,7 @@ std::int64_t bytes_of(const at::Tensor& t, std::set<const void*>& seen) {
 /// Plans on the meta device: the same code that allocates, without the memory.
 std::int64_t activation_bytes(const ModelConfig& m, Types types, std::int64_t rows, bool recompute,
                               std::int64_t& head) {
-  Activations a = plan_activations(m, types, DevicePlace{Place::meta, 0}, rows, Purpose::training, recompute);
+  Activations a = plan_activations(m, types, DevicePlace{Place::meta, 0}, rows, Purpose::training, recompute, Place::host);
   std::set<const void*> seen;
   head = bytes_of(a.logits_RV, seen);
   std::int64_t sum = 0;

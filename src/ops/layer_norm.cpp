@@ -21,13 +21,14 @@ void residual_layer_norm(const at::Tensor& residual_RC, const at::Tensor& branch
 
 void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const at::Tensor& mean_R,
                          const at::Tensor& rstd_R, const at::Tensor& w_C, at::Tensor& ds_RC, Write onto,
-                         at::Tensor& ds_work_RC, at::Tensor dw_C, at::Tensor db_C, Write write) {
+                         at::Tensor& ds_work_RC, at::Tensor dw_C, at::Tensor db_C, at::Tensor ds_sum_C,
+                         Write write) {
   if (cuda::serves_rows(dy_RC))
     return cuda::layer_norm_backward(dy_RC, s_RC, mean_R, rstd_R, w_C, ds_RC, onto, ds_work_RC, dw_C, db_C,
-                                     write);
+                                     ds_sum_C, write);
   if (!has_kernel(dy_RC))
     return reference::layer_norm_backward(dy_RC, s_RC, mean_R, rstd_R, w_C, ds_RC, onto, ds_work_RC, dw_C,
-                                          db_C, write);
+                                          db_C, ds_sum_C, write);
   with_kernels(dy_RC, [&](const auto& k, auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
     T* work = ds_work_RC.is_same(ds_RC) ? nullptr : pointer<T>(ds_work_RC);
@@ -36,6 +37,7 @@ void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const 
                           onto == Write::add, work, pointer<float>(dw_C), pointer<float>(db_C),
                           write == Write::add, dy_RC.size(0), dy_RC.size(1));
   });
+  if (ds_sum_C.defined()) bias_backward(ds_work_RC, std::move(ds_sum_C), write);
 }
 
 }  // namespace weightscope::ops

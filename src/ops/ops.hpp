@@ -51,10 +51,12 @@ void residual_layer_norm(const at::Tensor& residual_RC, const at::Tensor& branch
                          const at::Tensor& w_C, const at::Tensor& b_C, at::Tensor& y_RC, at::Tensor& mean_R,
                          at::Tensor& rstd_R);
 /// ds_RC (full) = or += the gradient of LayerNorm's input (`onto` tells which); db16_RC (work) = ds as the
-/// next GEMM reads it, skipped when it is ds itself. dw_C, db_C (full, db may be undefined) = or +=.
+/// next GEMM reads it, skipped when it is ds itself. dw_C, db_C (full, db may be undefined) = or +=. ds_sum_C
+/// (full, may be undefined) = or += the column sums of ds: the gradient of the bias of whatever was added last.
 void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const at::Tensor& mean_R,
                          const at::Tensor& rstd_R, const at::Tensor& w_C, at::Tensor& ds_RC, Write onto,
-                         at::Tensor& ds_work_RC, at::Tensor dw_C, at::Tensor db_C, Write write);
+                         at::Tensor& ds_work_RC, at::Tensor dw_C, at::Tensor db_C, at::Tensor ds_sum_C,
+                         Write write);
 
 /// LayerNorm of each query and key over its head's D features, before attention (Dehghani et al. 2023,
 /// arXiv:2302.05442, section 2.1): the q and k parts of qkv_R3C [B·T, 3C] are replaced in place, v stays.
@@ -142,7 +144,8 @@ namespace reference {
 void residual_layer_norm(const at::Tensor&, const at::Tensor&, at::Tensor&, const at::Tensor&,
                          const at::Tensor&, at::Tensor&, at::Tensor&, at::Tensor&);
 void layer_norm_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
-                         const at::Tensor&, at::Tensor&, Write, at::Tensor&, at::Tensor, at::Tensor, Write);
+                         const at::Tensor&, at::Tensor&, Write, at::Tensor&, at::Tensor, at::Tensor, at::Tensor,
+                         Write);
 void qk_norm(at::Tensor&, at::Tensor&, const QkNorm&, std::int64_t);
 void qk_norm_backward(at::Tensor&, const at::Tensor&, const QkNorm&, const QkNorm&, std::int64_t, Write);
 void bias_backward(const at::Tensor&, at::Tensor, Write);

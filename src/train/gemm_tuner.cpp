@@ -127,7 +127,7 @@ ops::GemmChoice automatic(const std::vector<ops::GemmShape>& shapes, const HostC
 std::vector<ops::GemmShape> large_products(const RunConfig& config) {
   const auto& m = config.model;
   const std::int64_t rows = config.train.micro_batch * m.block, C = m.width, hidden = C * m.mlp_ratio,
-                     head_rows = logit_rows(m, types_of(config.train.precision), rows);
+                     head_rows = logit_rows(m, types_of(config.train.precision), Place::host, rows);
   std::vector<ops::GemmShape> shapes;
   for (const auto product :
        {ops::Product::forward, ops::Product::input_gradient, ops::Product::weight_gradient})

@@ -50,14 +50,16 @@ TEST_P(OnGpu, LayerNormBackwardAgreesWithTheReference) {
         at::Tensor ds1 = gpu(at::ones({R, C})), ds2 = at::ones({R, C}), work1 = gpu(at::empty({R, C}, work())),
                    work2 = at::empty({R, C}, work());
         at::Tensor dw1 = gpu(at::ones({C})), dw2 = at::ones({C}), db1 = bias ? gpu(at::ones({C})) : at::Tensor(),
-                   db2 = bias ? at::ones({C}) : at::Tensor();
-        layer_norm_backward(gpu(dy), gpu(s), gpu(mean), gpu(rstd), gpu(w), ds1, write, work1, dw1, db1, write);
-        reference::layer_norm_backward(dy, s, mean, rstd, w, ds2, write, work2, dw2, db2, write);
+                   db2 = bias ? at::ones({C}) : at::Tensor(), sum1 = bias ? gpu(at::ones({C})) : at::Tensor(),
+                   sum2 = bias ? at::ones({C}) : at::Tensor();
+        layer_norm_backward(gpu(dy), gpu(s), gpu(mean), gpu(rstd), gpu(w), ds1, write, work1, dw1, db1, sum1, write);
+        reference::layer_norm_backward(dy, s, mean, rstd, w, ds2, write, work2, dw2, db2, sum2, write);
         EXPECT_LT(relative_error(ds1.cpu(), ds2), 2e-5) << R << " x " << C;
         EXPECT_LT(relative_error(work1.cpu(), work2), allowed() + 2e-5);
         EXPECT_LT(relative_error(dw1.cpu(), dw2), 2e-5);
         if (bias) {
           EXPECT_LT(relative_error(db1.cpu(), db2), 2e-5);
+          EXPECT_LT(relative_error(sum1.cpu(), sum2), allowed());
         }
       }
 }

@@ -38,13 +38,15 @@ TEST_P(LayerNorm, BackwardAgreesWithTheReference) {
                    work2 = at::empty({R, C}, work());
         at::Tensor dw1 = at::ones({C}), dw2 = at::ones({C}), db1 = bias ? at::ones({C}) : at::Tensor(),
                    db2 = bias ? at::ones({C}) : at::Tensor();
-        layer_norm_backward(dy, s, mean, rstd, w, ds1, write, work1, dw1, db1, write);
-        reference::layer_norm_backward(dy, s, mean, rstd, w, ds2, write, work2, dw2, db2, write);
+        at::Tensor sum1 = bias ? at::ones({C}) : at::Tensor(), sum2 = bias ? at::ones({C}) : at::Tensor();
+        layer_norm_backward(dy, s, mean, rstd, w, ds1, write, work1, dw1, db1, sum1, write);
+        reference::layer_norm_backward(dy, s, mean, rstd, w, ds2, write, work2, dw2, db2, sum2, write);
         EXPECT_LT(relative_error(ds1, ds2), 2e-5);
         EXPECT_LT(relative_error(work1, work2), allowed() + 2e-5);
         EXPECT_LT(relative_error(dw1, dw2), 2e-5);
         if (bias) {
           EXPECT_LT(relative_error(db1, db2), 2e-5);
+          EXPECT_LT(relative_error(sum1, sum2), allowed());
         }
       }
 }

@@ -52,7 +52,7 @@ int column_sum(const T* x, float* sum, bool add, Index R, Index N, float* scratc
   const unsigned rows = row_blocks(R, N);
   columns<<<dim3(blocks_for(N, kColumns), rows), dim3(kWarp, kRows), 0, on>>>(x, scratch, R, N);
   if (const auto status = cudaGetLastError(); status != cudaSuccess) return status;
-  return sum_partials(scratch, {sum, nullptr}, rows, N, add, on, 1);
+  return sum_partials(scratch, {sum, nullptr, nullptr}, rows, N, add, on, 1);
 }
 
 template int column_sum(const float*, float*, bool, Index, Index, float*, void*);

@@ -1,4 +1,5 @@
-// One block a row. The row is read twice, the second time from the L2 cache, where the rows of all blocks fit.
+// One block a row, which it keeps in shared memory: a row is read once and written once. Rows that do not fit are
+// read twice.
 #include <cfloat>
 
 #include "ops/cuda/device.cuh"
@@ -32,15 +33,19 @@ __device__ Soft block_join(Soft s) {
   return s;
 }
 
-template <class T>
+template <class T, bool Kept>
 __global__ void __launch_bounds__(kThreads)
     rows(T* __restrict__ logits, const Index* __restrict__ targets, float dscale, int vocab, int columns,
          float* __restrict__ row_loss) {
   T* row = logits + static_cast<Index>(blockIdx.x) * columns;
+  extern __shared__ uint4 memory[];
+  T* kept = reinterpret_cast<T*>(memory);
   const int target = static_cast<int>(targets[blockIdx.x]);
   Soft mine{-FLT_MAX, 0};
+#pragma unroll 4
   for (int c = static_cast<int>(threadIdx.x) * 8; c < vocab; c += static_cast<int>(kThreads) * 8) {
     const auto v = load8(row + c);
+    if (Kept) store8(kept + c, v.x);
     float m = mine.largest;
 #pragma unroll
     for (int k = 0; k < 8; ++k)
@@ -60,7 +65,7 @@ __global__ void __launch_bounds__(kThreads)
   const int last = (columns - 1) / (static_cast<int>(kThreads) * 8) * (static_cast<int>(kThreads) * 8);
   for (int c = last + static_cast<int>(threadIdx.x) * 8; c >= 0; c -= static_cast<int>(kThreads) * 8) {
     if (c >= columns) continue;
-    auto v = load8(row + c);
+    auto v = load8(Kept ? kept + c : row + c);
 #pragma unroll
     for (int k = 0; k < 8; ++k) {
       const float p = exp2f(v.x[k] * kLog2e - all.largest) * factor;
@@ -86,8 +91,16 @@ template <class T>
 int cross_entropy(T* logits, const Index* targets, float dscale, Index R, Index vocab, Index columns,
                   double* loss_sum, float* row_loss, void* stream) {
   const auto on = static_cast<cudaStream_t>(stream);
-  rows<<<static_cast<unsigned>(R), kThreads, 0, on>>>(logits, targets, dscale, static_cast<int>(vocab),
-                                                      static_cast<int>(columns), row_loss);
+  constexpr std::size_t kMostShared = 112 << 10;  // two blocks a multiprocessor
+  const std::size_t bytes = static_cast<std::size_t>(columns) * sizeof(T);
+  const bool kept = bytes <= kMostShared && dscale != 0;
+  const auto kernel = kept ? rows<T, true> : rows<T, false>;
+  if (kept)
+    if (const auto set = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
+        set != cudaSuccess)
+      return set;
+  kernel<<<static_cast<unsigned>(R), kThreads, kept ? bytes : 0, on>>>(
+      logits, targets, dscale, static_cast<int>(vocab), static_cast<int>(columns), row_loss);
   if (const auto status = cudaGetLastError(); status != cudaSuccess) return status;
   add_losses<<<1, kSumWarps * kWarp, 0, on>>>(row_loss, R, loss_sum);
   return static_cast<int>(cudaGetLastError());

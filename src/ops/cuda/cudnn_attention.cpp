@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "ops/cuda/check.hpp"
+#include "ops/cuda/fastest.hpp"
 
 namespace weightscope::ops::cuda {
 namespace {
@@ -32,6 +33,7 @@ struct Plan {
   fe::graph::Graph graph;
   std::vector<Tensor> tensors;
   std::int64_t workspace = 0;
+  std::int64_t chosen = -1;  ///< of the execution plans
 
   Tensor input(const Shape& s, std::int64_t parts, const char* name) {
     tensors.push_back(graph.tensor(
@@ -60,14 +62,23 @@ struct Plan {
     check_graph(graph.build_operation_graph(handle), "build_operation_graph");
     check_graph(graph.create_execution_plans({fe::HeurMode_t::A}), "create_execution_plans");
     check_graph(graph.check_support(handle), "check_support");
-    check_graph(graph.build_plans(handle), "build_plans");
-    check_graph(graph.get_workspace_size(workspace), "get_workspace_size");
+    check_graph(graph.build_plans(handle, fe::BuildPlanPolicy_t::ALL), "build_plans");
+    workspace = graph.get_autotune_workspace_size();
   }
   /// pointers: in the order in which the tensors were named.
-  void run(cudnnHandle_t handle, const std::vector<void*>& pointers, void* space) {
+  void run(cudnnHandle_t handle, const std::vector<void*>& pointers, void* space, cudaStream_t stream) {
     std::unordered_map<Tensor, void*> pack;
     for (std::size_t i = 0; i < tensors.size(); ++i) pack[tensors[i]] = pointers[i];
-    check_graph(graph.execute(handle, pack, space), "execute");
+    const auto execute = [&](std::int64_t plan) { return graph.execute_plan_at_index(handle, pack, space, plan); };
+    if (chosen < 0) {
+      const auto count = static_cast<std::size_t>(graph.get_execution_plan_count());
+      if (!is_captured(stream))
+        chosen = static_cast<std::int64_t>(fastest(
+            count, stream, [&](std::size_t i) { return execute(static_cast<std::int64_t>(i)).is_good(); }));
+      else
+        return check_graph(execute(0), "execute");
+    }
+    check_graph(execute(chosen), "execute");
   }
 };
 
@@ -143,7 +154,8 @@ std::size_t CudnnAttention::workspace_bytes(const Shape& shape) {
 
 void CudnnAttention::forward(const Shape& s, const void* qkv, void* out, float* lse, void* workspace, void* stream) {
   check(cudnnSetStream(impl_->handle, static_cast<cudaStream_t>(stream)), "cudnnSetStream");
-  impl_->of(s).forward.run(impl_->handle, {part(qkv, s, 0), part(qkv, s, 1), part(qkv, s, 2), out, lse}, workspace);
+  impl_->of(s).forward.run(impl_->handle, {part(qkv, s, 0), part(qkv, s, 1), part(qkv, s, 2), out, lse}, workspace,
+                            static_cast<cudaStream_t>(stream));
 }
 
 void CudnnAttention::backward(const Shape& s, const void* dout, const void* qkv, const void* out, const float* lse,
@@ -153,7 +165,7 @@ void CudnnAttention::backward(const Shape& s, const void* dout, const void* qkv,
                             {part(qkv, s, 0), part(qkv, s, 1), part(qkv, s, 2), const_cast<void*>(out),
                              const_cast<void*>(dout), const_cast<float*>(lse), part(dqkv, s, 0), part(dqkv, s, 1),
                              part(dqkv, s, 2)},
-                            workspace);
+                            workspace, static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace weightscope::ops::cuda

@@ -6,7 +6,8 @@
 namespace weightscope::ops::cuda {
 
 /// Causal attention of bf16 through cuDNN's fused kernels, which read q, k, v inside the fused projection [B·T,
-/// 3C] and write gradients there: nothing is copied. One plan a shape, made at the first call.
+/// 3C] and write gradients there: nothing is copied. The fastest of cuDNN's plans for a shape is taken, timed at the
+/// first call.
 class CudnnAttention {
  public:
   struct Shape {

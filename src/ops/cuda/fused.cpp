@@ -60,16 +60,18 @@ void residual_layer_norm(const at::Tensor& residual_RC, const at::Tensor& branch
 
 void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const at::Tensor& mean_R,
                          const at::Tensor& rstd_R, const at::Tensor& w_C, at::Tensor& ds_RC, Write onto,
-                         at::Tensor& ds_work_RC, at::Tensor& dw_C, at::Tensor& db_C, Write write) {
+                         at::Tensor& ds_work_RC, at::Tensor& dw_C, at::Tensor& db_C, at::Tensor& ds_sum_C,
+                         Write write) {
   const Index R = dy_RC.size(0), C = dy_RC.size(1);
   if (C > kWidestNorm)
-    return reference::layer_norm_backward(dy_RC, s_RC, mean_R, rstd_R, w_C, ds_RC, onto, ds_work_RC, dw_C, db_C, write);
+    return reference::layer_norm_backward(dy_RC, s_RC, mean_R, rstd_R, w_C, ds_RC, onto, ds_work_RC, dw_C, db_C,
+                                          ds_sum_C, write);
   with_type(dy_RC, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
     T* work = ds_work_RC.is_same(ds_RC) ? nullptr : data<T>(ds_work_RC);
     check(cuda::layer_norm_backward(data<const T>(dy_RC), data<const float>(s_RC), data<const float>(mean_R),
                                     data<const float>(rstd_R), data<const float>(w_C), data<float>(ds_RC), adds(onto),
-                                    work, data<float>(dw_C), data<float>(db_C), adds(write), R, C,
+                                    work, {data<float>(dw_C), data<float>(db_C), data<float>(ds_sum_C)}, adds(write), R, C,
                                     floats(dy_RC, layer_norm_scratch(R, C)), stream_of(dy_RC)),
           "layer_norm_backward");
   });

@@ -19,11 +19,16 @@ constexpr Index kSquareTile = 16384;
 template <class T>
 int residual_layer_norm(const float* residual, const T* branch, float* s, const float* w, const float* b, T* y,
                         float* mean, float* rstd, Index R, Index C, void* stream);
+/// Column sums, each = or +=; null where nobody wants them. ds_sum: of ds, the gradient of what was added to the
+/// stream.
+struct NormGradients {
+  float *dw, *db, *ds_sum;
+};
 /// Floats of scratch that layer_norm_backward needs.
 Index layer_norm_scratch(Index R, Index C);
 template <class T>
 int layer_norm_backward(const T* dy, const float* s, const float* mean, const float* rstd, const float* w,
-                        float* ds, bool add_to_ds, T* ds_work, float* dw, float* db, bool add, Index R, Index C,
+                        float* ds, bool add_to_ds, T* ds_work, const NormGradients& out, bool add, Index R, Index C,
                         float* scratch, void* stream);
 
 template <class T>

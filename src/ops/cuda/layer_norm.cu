@@ -1,4 +1,4 @@
-// One warp a row, the row in registers: memory is read once.
+// Rows stay in registers: memory is read once.
 #include "ops/cuda/device.cuh"
 #include "ops/cuda/kernels.hpp"
 #include "ops/cuda/partials.cuh"
@@ -8,6 +8,7 @@ namespace {
 
 constexpr unsigned kWarps = 4, kThreads = kWarps * kWarp;
 constexpr float kEps = 1e-5f;
+constexpr unsigned kParts = 3;
 
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
@@ -52,75 +53,79 @@ __global__ void __launch_bounds__(kThreads)
   if (lane == 0) mean[row] = m, rstd[row] = r;
 }
 
-/// partial: [gridDim.x][2][C], the sums over this block's rows of dy·n and dy. With InShared each warp keeps
-/// its sums in shared memory: wide rows leave no registers for them.
-template <class T, int V, bool InShared>
-__global__ void __launch_bounds__(kThreads)
+/// partial: [gridDim.x][kParts][C], the sums over this block's rows of dy·n, dy and ds. A thread has four columns
+/// and keeps their sums in registers; Rows rows go through at a time, so that their loads are under way together.
+template <class T, int Rows, int MostThreads>
+__global__ void __launch_bounds__(MostThreads)
     backward(const T* __restrict__ dy, const float* __restrict__ s, const float* __restrict__ mean,
              const float* __restrict__ rstd, const float* __restrict__ w, float* __restrict__ ds, bool add,
              T* __restrict__ ds_work, float* __restrict__ partial, Index R, int C) {
-  extern __shared__ float4 shared[];  // [kWarps][2][V][32]
-  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  float4* kept = shared + static_cast<std::size_t>(warp) * 2 * V * kWarp + lane;
-  float4 dw[InShared ? 1 : V], db[InShared ? 1 : V];
-#pragma unroll
-  for (int i = 0; i < V; ++i) {
-    if (InShared)
-      kept[i * 32] = kept[(V + i) * 32] = splat(0);
-    else
-      dw[InShared ? 0 : i] = db[InShared ? 0 : i] = splat(0);
-  }
+  __shared__ float sums[2][2 * Rows][32];  // [turn][value][warp]: two turns, so that one barrier a turn is enough
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;
+  const int c = static_cast<int>(threadIdx.x) * 4;
+  const bool active = c < C;
   const float inverse = 1.0f / static_cast<float>(C);
-  for (Index row = static_cast<Index>(blockIdx.x) * kWarps + warp; row < R;
-       row += static_cast<Index>(gridDim.x) * kWarps) {
-    const Index base = row * C;
-    const float m = mean[row], r = rstd[row];
-    float4 n[V], d[V];
-    float sum_d = 0, sum_dn = 0;
+  const float4 gain = active ? load4(w + c) : splat(0);
+  float4 dw = splat(0), db = splat(0), total = splat(0);
+  int turn = 0;
+  for (Index first = static_cast<Index>(blockIdx.x) * Rows; first < R; first += static_cast<Index>(gridDim.x) * Rows) {
+    float4 g[Rows], n[Rows], old[Rows];
+    float r[Rows], part[2 * Rows];
 #pragma unroll
-    for (int i = 0; i < V; ++i) {
-      const int c = (i * 32 + lane) * 4;
-      n[i] = d[i] = splat(0);
-      if (c >= C) continue;
-      const float4 g = load4(dy + base + c);
-      n[i] = (load4(s + base + c) - splat(m)) * r;
-      d[i] = g * load4(w + c);
-      if (InShared) {
-        kept[i * 32] = kept[i * 32] + g * n[i], kept[(V + i) * 32] = kept[(V + i) * 32] + g;
-      } else {
-        dw[InShared ? 0 : i] = dw[InShared ? 0 : i] + g * n[i], db[InShared ? 0 : i] = db[InShared ? 0 : i] + g;
-      }
-      sum_d += sum(d[i]), sum_dn += sum(d[i] * n[i]);
+    for (int k = 0; k < Rows; ++k) {
+      g[k] = n[k] = old[k] = splat(0), r[k] = 0;
+      if (first + k >= R || !active) continue;
+      const Index at = (first + k) * C + c;
+      g[k] = load4(dy + at), n[k] = load4(s + at);
+      if (add) old[k] = load4(ds + at);
     }
-    sum_d = warp_sum(sum_d) * inverse, sum_dn = warp_sum(sum_dn) * inverse;
 #pragma unroll
-    for (int i = 0; i < V; ++i) {
-      const int c = (i * 32 + lane) * 4;
-      if (c >= C) continue;
-      float4 out = (d[i] - splat(sum_d) - n[i] * sum_dn) * r;
-      if (add) out = out + load4(ds + base + c);
-      store4(ds + base + c, out);
-      if (ds_work != nullptr) store4(ds_work + base + c, out);
+    for (int k = 0; k < Rows; ++k) {
+      if (first + k < R && active) r[k] = rstd[first + k], n[k] = (n[k] - splat(mean[first + k])) * r[k];
+      dw = dw + g[k] * n[k], db = db + g[k];
+      g[k] = g[k] * gain;
+      part[2 * k] = warp_sum(sum(g[k])), part[2 * k + 1] = warp_sum(sum(g[k] * n[k]));
+      if (lane == 0) sums[turn][2 * k][warp] = part[2 * k], sums[turn][2 * k + 1][warp] = part[2 * k + 1];
     }
-  }
-  if (!InShared) {
+    __syncthreads();
 #pragma unroll
-    for (int i = 0; i < V; ++i) kept[i * 32] = dw[InShared ? 0 : i], kept[(V + i) * 32] = db[InShared ? 0 : i];
-  }
-  __syncthreads();
-  for (int i = static_cast<int>(threadIdx.x); i < 2 * V * 32; i += static_cast<int>(kThreads)) {
-    const int part = i / (V * 32), c = i % (V * 32) * 4;
-    if (c >= C) continue;
-    float4 total = splat(0);
+    for (int k = 0; k < 2 * Rows; ++k) {
+      float all = 0;
+      for (int i = 0; i < warps; ++i) all += sums[turn][k][i];
+      part[k] = all * inverse;
+    }
 #pragma unroll
-    for (unsigned k = 0; k < kWarps; ++k) total = total + shared[k * 2 * V * 32 + static_cast<unsigned>(i)];
-    store4(partial + (static_cast<Index>(blockIdx.x) * 2 + part) * C + c, total);
+    for (int k = 0; k < Rows; ++k) {
+      if (first + k >= R || !active) continue;
+      const Index at = (first + k) * C + c;
+      const float4 out = (g[k] - splat(part[2 * k]) - n[k] * part[2 * k + 1]) * r[k] + old[k];
+      total = total + out;
+      store4(ds + at, out);
+      if (ds_work != nullptr) store4(ds_work + at, out);
+    }
+    turn = 1 - turn;
   }
+  if (!active) return;
+  float* mine = partial + static_cast<Index>(blockIdx.x) * kParts * C + c;
+  store4(mine, dw), store4(mine + C, db), store4(mine + 2 * C, total);
 }
 
-unsigned backward_blocks(Index R) {
-  constexpr Index kMost = 132 * 6;  // of an H100's multiprocessors; other GPUs only share the rows out differently
-  return static_cast<unsigned>(std::min<Index>(kMost, blocks_for(R, kWarps)));
+/// f(integral constants Rows, MostThreads): wide rows leave fewer registers to a thread.
+template <class F>
+auto with_rows(Index C, F&& f) {
+  using std::integral_constant;
+  if (C <= 1024) return f(integral_constant<int, 4>{}, integral_constant<int, 256>{});
+  if (C <= 2048) return f(integral_constant<int, 2>{}, integral_constant<int, 512>{});
+  return f(integral_constant<int, 1>{}, integral_constant<int, 1024>{});
+}
+
+/// As many as run at once on an H100, so that all end together; other GPUs only share the rows out differently.
+unsigned backward_blocks(Index R, Index C) {
+  constexpr Index kMultiprocessors = 132;
+  return with_rows(C, [&](auto rows, auto most_threads) {
+    const Index resident = most_threads() <= 256 ? 3 : most_threads() <= 512 ? 2 : 1;
+    return static_cast<unsigned>(std::min(kMultiprocessors * resident, Index{blocks_for(R, rows())}));
+  });
 }
 
 /// f(integral constant V) for rows of C elements.
@@ -148,34 +153,27 @@ int residual_layer_norm(const float* residual, const T* branch, float* s, const 
   });
 }
 
-Index layer_norm_scratch(Index R, Index C) { return static_cast<Index>(backward_blocks(R)) * 2 * C; }
+Index layer_norm_scratch(Index R, Index C) { return static_cast<Index>(backward_blocks(R, C)) * kParts * C; }
 
 template <class T>
 int layer_norm_backward(const T* dy, const float* s, const float* mean, const float* rstd, const float* w,
-                        float* ds, bool add_to_ds, T* ds_work, float* dw, float* db, bool add, Index R, Index C,
+                        float* ds, bool add_to_ds, T* ds_work, const NormGradients& out, bool add, Index R, Index C,
                         float* scratch, void* stream) {
   const auto on = static_cast<cudaStream_t>(stream);
-  const unsigned blocks = backward_blocks(R);
-  const int status = with_vectors(C, [&](auto vectors) {
-    constexpr int V = vectors();
-    constexpr std::size_t kBytes = std::size_t{kWarps} * 2 * V * kWarp * sizeof(float4);
-    const auto kernel = backward<T, V, (V > 8)>;
-    if (const auto set = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
-        set != cudaSuccess)
-      return static_cast<int>(set);
-    kernel<<<blocks, kThreads, kBytes, on>>>(dy, s, mean, rstd, w, ds, add_to_ds, ds_work, scratch, R,
-                                             static_cast<int>(C));
-    return static_cast<int>(cudaGetLastError());
+  const unsigned blocks = backward_blocks(R, C), threads = blocks_for(C, 4 * kWarp) * kWarp;
+  with_rows(C, [&](auto rows, auto most_threads) {
+    backward<T, rows(), most_threads()><<<blocks, threads, 0, on>>>(dy, s, mean, rstd, w, ds, add_to_ds, ds_work,
+                                                                    scratch, R, static_cast<int>(C));
   });
-  if (status != cudaSuccess) return status;
-  return sum_partials(scratch, {dw, db}, blocks, C, add, on);
+  if (const auto status = cudaGetLastError(); status != cudaSuccess) return status;
+  return sum_partials(scratch, {out.dw, out.db, out.ds_sum}, blocks, C, add, on, kParts);
 }
 
 #define WEIGHTSCOPE_INSTANTIATE(T)                                                                              \
   template int residual_layer_norm(const float*, const T*, float*, const float*, const float*, T*, float*,     \
                                    float*, Index, Index, void*);                                               \
   template int layer_norm_backward(const T*, const float*, const float*, const float*, const float*, float*,   \
-                                   bool, T*, float*, float*, bool, Index, Index, float*, void*);
+                                   bool, T*, const NormGradients&, bool, Index, Index, float*, void*);
 WEIGHTSCOPE_INSTANTIATE(float)
 WEIGHTSCOPE_INSTANTIATE(bf16)
 

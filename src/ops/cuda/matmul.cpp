@@ -3,10 +3,12 @@
 #include <cublasLt.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <tuple>
 
 #include "ops/cuda/check.hpp"
+#include "ops/cuda/fastest.hpp"
 
 namespace weightscope::ops::cuda {
 namespace {
@@ -78,7 +80,14 @@ void bind(Plan& plan, const Product2D& p) {
   if (p.aux != nullptr) plan.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, p.aux);
 }
 
-void choose(cublasLtHandle_t handle, Plan& plan, const Product2D& p, std::size_t workspace_bytes) {
+constexpr int kCandidates = 8;
+
+struct Candidates {
+  std::array<cublasLtMatmulHeuristicResult_t, kCandidates> found{};
+  int count = 0;
+};
+
+Candidates candidates(cublasLtHandle_t handle, const Plan& plan, const Product2D& p, std::size_t workspace_bytes) {
   cublasLtMatmulPreference_t preference = nullptr;
   check(cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
   const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
@@ -90,17 +99,16 @@ void choose(cublasLtHandle_t handle, Plan& plan, const Product2D& p, std::size_t
        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
     if (status == 0) status = prefer(attribute, aligned);
-  cublasLtMatmulHeuristicResult_t found{};
-  int count = 0;
+  Candidates c;
   if (status == 0)
     status = cublasLtMatmulAlgoGetHeuristic(handle, plan.product, plan.first, plan.second, plan.out, plan.out, preference,
-                                            1, &found, &count);
+                                            kCandidates, c.found.data(), &c.count);
   cublasLtMatmulPreferenceDestroy(preference);
   check(status, "cublasLtMatmulAlgoGetHeuristic");
-  require(count == 1, Fault::internal,
+  require(c.count > 0, Fault::internal,
           "cuBLASLt knows no way to multiply [" + std::to_string(p.rows) + ", " + std::to_string(p.inner) + "] by [" +
               std::to_string(p.inner) + ", " + std::to_string(p.columns) + "]");
-  plan.algorithm = found.algo;
+  return c;
 }
 
 }  // namespace
@@ -124,11 +132,21 @@ void Multiplier::run(const Product2D& p, void* workspace, std::size_t workspace_
   auto& plan = at->second;
   if (fresh) describe(plan, p);
   bind(plan, p);
-  if (fresh) choose(impl_->handle, plan, p, workspace_bytes);
-  const float one = 1, beta = p.add ? 1 : 0;
-  check(cublasLtMatmul(impl_->handle, plan.product, &one, p.right, plan.first, p.left, plan.second, &beta, p.out, plan.out,
-                       p.out, plan.out, &plan.algorithm, workspace, workspace_bytes, static_cast<cudaStream_t>(stream)),
-        "cublasLtMatmul");
+  const auto on = static_cast<cudaStream_t>(stream);
+  const auto multiply = [&](const cublasLtMatmulAlgo_t& algorithm) {
+    const float one = 1, beta = p.add ? 1 : 0;
+    return cublasLtMatmul(impl_->handle, plan.product, &one, p.right, plan.first, p.left, plan.second, &beta, p.out,
+                          plan.out, p.out, plan.out, &algorithm, workspace, workspace_bytes, on);
+  };
+  if (fresh) {
+    const auto c = candidates(impl_->handle, plan, p, workspace_bytes);
+    const bool timed = !p.add && !is_captured(on);  // what adds would add several times
+    const auto best = timed ? fastest(static_cast<std::size_t>(c.count), on,
+                                      [&](std::size_t i) { return multiply(c.found[i].algo) == CUBLAS_STATUS_SUCCESS; })
+                            : 0;
+    plan.algorithm = c.found[best].algo;
+  }
+  check(multiply(plan.algorithm), "cublasLtMatmul");
 }
 
 }  // namespace weightscope::ops::cuda

@@ -22,7 +22,8 @@ struct Product2D {
   void* aux = nullptr;         ///< bf16 [rows, columns]
 };
 
-/// cuBLASLt with the algorithm that its heuristic names first for each shape; asked once a shape.
+/// cuBLASLt with the fastest of the algorithms that its heuristic names for a shape, timed where a shape is met
+/// first. What adds to its destination, or is recorded into a graph, takes the first one if it is met first.
 class Multiplier {
  public:
   Multiplier();

@@ -27,7 +27,8 @@ void residual_layer_norm(const at::Tensor& residual_RC, const at::Tensor& branch
                          at::Tensor& rstd_R);
 void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const at::Tensor& mean_R,
                          const at::Tensor& rstd_R, const at::Tensor& w_C, at::Tensor& ds_RC, Write onto,
-                         at::Tensor& ds_work_RC, at::Tensor& dw_C, at::Tensor& db_C, Write write);
+                         at::Tensor& ds_work_RC, at::Tensor& dw_C, at::Tensor& db_C, at::Tensor& ds_sum_C,
+                         Write write);
 void gelu(const at::Tensor& x_RN, at::Tensor& y_RN, Gelu kind);
 void gelu_backward(const at::Tensor& x_RN, at::Tensor& dy_RN, at::Tensor& db_N, Gelu kind, Write write);
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& shape);

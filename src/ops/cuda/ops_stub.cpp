@@ -30,7 +30,8 @@ void residual_layer_norm(const at::Tensor&, const at::Tensor&, at::Tensor&, cons
   refuse();
 }
 void layer_norm_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
-                         const at::Tensor&, at::Tensor&, Write, at::Tensor&, at::Tensor&, at::Tensor&, Write) {
+                         const at::Tensor&, at::Tensor&, Write, at::Tensor&, at::Tensor&, at::Tensor&, at::Tensor&,
+                         Write) {
   refuse();
 }
 void gelu(const at::Tensor&, at::Tensor&, Gelu) { refuse(); }

@@ -12,7 +12,7 @@ namespace weightscope::ops::cuda {
 constexpr unsigned kPartialRows = 8;
 
 struct PartialTargets {
-  float* part[2];  ///< null: nobody wants that part
+  float* part[3];  ///< null: nobody wants that part
 };
 
 /// partial [blocks][parts][C] → part[p][c], parts = gridDim.y. blockDim = (32, kPartialRows).
@@ -33,7 +33,7 @@ static __global__ void add_partials(const float* __restrict__ partial, PartialTa
 }
 
 inline int sum_partials(const float* partial, PartialTargets to, unsigned blocks, Index C, bool add,
-                        cudaStream_t stream, unsigned parts = 2) {
+                        cudaStream_t stream, unsigned parts) {
   add_partials<<<dim3(blocks_for(C, kWarp), parts), dim3(kWarp, kPartialRows), 0, stream>>>(
       partial, to, static_cast<int>(blocks), C, add);
   return static_cast<int>(cudaGetLastError());
