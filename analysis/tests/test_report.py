@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import synthetic
 import tails
+import weightscope
 from browser import Page, chromium
 from h5write import write
 from selenium import webdriver
@@ -122,6 +123,17 @@ def test_the_loss_changes_its_unit(page: Page) -> None:
     assert page.run("document.querySelector('[data-figure=loss]').data[2].y[0]") == pytest.approx(
         shown * 0.6931, rel=1e-3
     )
+
+
+def test_alarms_stand_on_the_loss_curve(page: Page, experiment: Path) -> None:
+    mark = page.run(
+        "((t) => ({ x: Array.from(t.x), y: Array.from(t.y), text: Array.from(t.text) }))"
+        "(document.querySelector('[data-figure=loss]').data.find((t) => t.name === 'alarms'))"
+    )
+    run = weightscope.open(experiment)
+    assert mark["x"] == [8]
+    assert mark["y"] == pytest.approx([float(run.train["loss"].sel(step=7))], rel=1e-3)
+    assert mark["text"] == ["update_ratio_high"]
 
 
 def test_dark_and_light_change_page_and_figures(page: Page) -> None:

@@ -15,6 +15,12 @@ int run_train(const Context& context, const TrainArguments& arguments, const std
     options.undone.push_back(*status.undone);
     options.resume = status.step > 0 ? Resume{Resume::Mode::step, status.step} : Resume{};
   } while (true);
+  if (status.by_alarm) {
+    if (context.is_root())
+      log_error("stopped by an alarm after step " + std::to_string(status.step) +
+                ", state saved; run the same command again to go on all the same");
+    return static_cast<int>(Fault::numeric);
+  }
   if (status.status == "stopped") {
     if (context.is_root())
       log_info("stopped on request after step " + std::to_string(status.step) +

@@ -51,7 +51,8 @@ WEIGHTSCOPE_NAMES(OnNonfinite, 3, {OnNonfinite::stop, "stop"}, {OnNonfinite::ski
                   {OnNonfinite::rollback, "rollback"});
 WEIGHTSCOPE_NAMES(OnDivergence, 2, {OnDivergence::stop, "stop"}, {OnDivergence::repair, "repair"});
 WEIGHTSCOPE_NAMES(OnWriteError, 2, {OnWriteError::proceed, "continue"}, {OnWriteError::abort, "abort"});
-WEIGHTSCOPE_NAMES(AlarmRule, 1, {AlarmRule::nonfinite, "nonfinite"});
+WEIGHTSCOPE_NAMES(AlarmAction, 3, {AlarmAction::record, "record"}, {AlarmAction::checkpoint, "checkpoint"},
+                  {AlarmAction::stop, "stop"});
 #undef WEIGHTSCOPE_NAMES
 template <>
 struct EnumNames<InitScheme> {
@@ -178,7 +179,24 @@ void describe(Is<MonitorConfig> auto& c, V& v) {
   v("replicas", c.replicas, any(),
     "replicas differ: stop ends with code 8, repair gives all ranks what rank 0 has and goes on");
   v("alarms", c.alarms, any(),
-    "rules that are watched: nonfinite, loss or gradient norm are not finite (train.nonfinite)");
+    "list of rules that are watched (table below): names, or {rule: NAME, keys of the rule, action: ACTION}");
+}
+/// Of a rule that the program does not see to by itself; its name is read before.
+template <class V>
+void describe(Is<AlarmSetting> auto& c, V& v) {
+  const auto keys = c.row().used_keys();
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const Limits limits{keys[i].low, keys[i].high};
+    if (keys[i].kind == AlarmKey::Kind::number) {
+      v(keys[i].name.data(), c.values[i], limits, "");
+    } else {
+      auto whole = static_cast<std::int64_t>(c.values[i]);
+      v(keys[i].name.data(), whole, limits, "");
+      if constexpr (!std::is_const_v<std::remove_reference_t<decltype(c)>>)
+        c.values[i] = static_cast<double>(whole);
+    }
+  }
+  v("action", c.action, any(), "");
 }
 template <class V>
 void describe(Is<EvalConfig> auto& c, V& v) {

@@ -1,2 +1,2 @@
-weightscope_module(config DEPS core init PRIVATE yaml-cpp
+weightscope_module(config DEPS core init alarms PRIVATE yaml-cpp
   SOURCES yaml_tree.cpp reader.cpp checks.cpp limits.cpp writer.cpp reference.cpp resume.cpp)

@@ -80,7 +80,9 @@ class Reader {
  private:
   template <class T>
   void read(const YamlNode& node, const std::string& key, T& value, const Limits& limits) {
-    if constexpr (Section<T>) {
+    if constexpr (std::is_same_v<T, AlarmSetting>) {
+      read_alarm(node, key, value);
+    } else if constexpr (Section<T>) {
       if (node.kind == YamlNode::Kind::empty) return;
       if (node.kind != YamlNode::Kind::map)
         return problems_->add(node.where, key + " must be a mapping of keys");
@@ -110,6 +112,28 @@ class Reader {
     value.steps = 0;
     if (node.find("epochs") == nullptr)
       problems_->add(node.where, key + " must be a number of steps or {epochs: N}");
+  }
+
+  /// A name, or {rule: NAME, …}.
+  void read_alarm(const YamlNode& node, const std::string& key, AlarmSetting& value) {
+    const bool map = node.kind == YamlNode::Kind::map;
+    const auto* name = map ? node.find("rule") : &node;
+    if (name == nullptr || name->kind != YamlNode::Kind::scalar)
+      return problems_->add(node.where, key + " must be the name of a rule, or {rule: NAME, ...}");
+    const int rule = alarm_rule_index(name->text);
+    std::vector<std::string> names;
+    std::string all;
+    for (const auto& row : alarm_rules())
+      names.emplace_back(row.name), all += (all.empty() ? "" : ", ") + names.back();
+    if (rule < 0)
+      return problems_->add(name->where, key + (map ? ".rule = " : " = ") + name->text + " is not one of " +
+                                             all + nearest(name->text, names));
+    value = alarm_setting(rule);
+    if (!map) return;
+    Reader inner(node, key + ".", *problems_);
+    inner.known_.emplace_back("rule");
+    if (value.row().occasion != AlarmOccasion::program) describe(value, inner);
+    inner.refuse_unknown();
   }
 
   template <class T>

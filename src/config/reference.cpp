@@ -29,6 +29,8 @@ struct Reference {
       prefix = outer;
     } else if constexpr (NamedEnum<T>) {
       row(name, text_of(value), choices<T>(), meaning);
+    } else if constexpr (std::is_same_v<T, std::vector<AlarmSetting>>) {
+      row(name, "all rules, action: record", "", meaning);
     } else if constexpr (std::is_same_v<T, bool>) {
       row(name, text_of(value), "true, false", meaning);
     } else {
@@ -53,7 +55,9 @@ std::string config_reference() {
          "\n## Initialization schemes\n\nBiases are 0 and LayerNorm weights 1 in all of them; L layers, l "
          "from 0, C width.\n\n" +
          schemes_reference() + "\nLeft out: `deepnorm` (" + std::string(why_left_out("deepnorm")) +
-         ") and `mup` (" + std::string(why_left_out("mup")) + ").\n";
+         ") and `mup` (" + std::string(why_left_out("mup")) + ").\n\n## Alarm rules\n\n`action` is one of " +
+         choices<AlarmAction>() +
+         ". What they mean, and how often they are wrong: [alarms.md](alarms.md).\n\n" + alarms_reference();
 }
 
 }  // namespace weightscope

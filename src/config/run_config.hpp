@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "alarms/rules.hpp"
 #include "init/schemes.hpp"
 
 namespace weightscope {
@@ -18,7 +19,6 @@ enum class Reduction { fast, reproducible };
 enum class GemmPolicy { automatic, aten, torch_onednn, widened };
 enum class SharedMemory { automatic, memfd, window, off };
 enum class Early { log2, none };
-enum class AlarmRule { nonfinite };
 enum class OnNonfinite { stop, skip, rollback };
 enum class OnDivergence { stop, repair };
 enum class OnWriteError { proceed, abort };
@@ -84,7 +84,7 @@ struct MonitorConfig {
   bool heads = true, head_histograms = false, displacement = true, gradients = false;
   std::int64_t spectra_every = 0, probe_every = 0, probe_blocks = 8, replicas_every = 50;
   OnDivergence replicas = OnDivergence::stop;
-  std::vector<AlarmRule> alarms{AlarmRule::nonfinite};
+  std::vector<AlarmSetting> alarms = default_alarms();
 };
 struct EvalConfig {
   std::int64_t every = 100, batches = 20;

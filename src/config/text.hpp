@@ -41,6 +41,7 @@ std::string text_of(const std::vector<T>& values) {
   return all + "]";
 }
 std::string text_of(const InitRule& rule);
+std::string text_of(const AlarmSetting& alarm);
 
 bool is_utf8(std::string_view text);
 /// Why a text cannot be a value, or "": what the system, HDF5 or a terminal would take for something else.

@@ -67,6 +67,15 @@ std::string text_of(const InitRule& rule) {
   return writer.out + "}";
 }
 
+std::string text_of(const AlarmSetting& alarm) {
+  const std::string name(alarm.row().name);
+  if (alarm.row().occasion == AlarmOccasion::program) return name;
+  FlowWriter writer;
+  writer("rule", name, any(), "");
+  describe(alarm, writer);
+  return writer.out + "}";
+}
+
 std::string to_yaml(const RunConfig& config) {
   Writer writer;
   describe(config, writer);

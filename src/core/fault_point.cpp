@@ -51,5 +51,11 @@ std::optional<FlippedBit> bit_to_flip(std::string_view tensor, int rank, std::in
   return FlippedBit{bit, element};
 }
 
+bool faulty_from(std::string_view point, std::int64_t step) {
+  static const std::string fault = from_environment("WEIGHTSCOPE_FAULT_FROM");
+  const auto here = std::string(point) + ":";
+  return fault.starts_with(here) && step >= std::atoll(fault.c_str() + here.size());
+}
+
 }  // namespace weightscope
 #endif

@@ -15,16 +15,20 @@ struct FlippedBit {
 /// not) know nothing of them. WEIGHTSCOPE_FAULT=POINT:RANK:STEP:ACTION names a place; there rank RANK does
 /// ACTION, once: kill, segv, abort, exit, throw, stop (SIGSTOP), hang, slow (two seconds), or corrupt.
 /// WEIGHTSCOPE_FLIP=TENSOR:RANK:STEP:BIT:ELEMENT flips a bit after STEP updates, as cosmic rays do; moments
-/// are called as in checkpoints (exp_avg.wte.weight).
+/// are called as in checkpoints (exp_avg.wte.weight). WEIGHTSCOPE_FAULT_FROM=POINT:STEP is something that
+/// goes wrong on all ranks from STEP on and does not end a run: rate (learning rate times 30), labels
+/// (targets are random), head (weights of the first head of the last block are zero).
 #ifdef WEIGHTSCOPE_FAULTS
 inline constexpr bool kFaultPoints = true;
 /// True for corrupt: the caller does something wrong of its own.
 bool fault_point(std::string_view point, int rank, std::int64_t step);
 std::optional<FlippedBit> bit_to_flip(std::string_view tensor, int rank, std::int64_t step);
+bool faulty_from(std::string_view point, std::int64_t step);
 #else
 inline constexpr bool kFaultPoints = false;
 constexpr bool fault_point(std::string_view, int, std::int64_t) { return false; }
 constexpr std::optional<FlippedBit> bit_to_flip(std::string_view, int, std::int64_t) { return std::nullopt; }
+constexpr bool faulty_from(std::string_view, std::int64_t) { return false; }
 #endif
 
 }  // namespace weightscope

@@ -6,6 +6,9 @@
 #include <mutex>
 #include <thread>
 
+#include "core/fault_point.hpp"
+#include "core/hash.hpp"
+
 namespace weightscope {
 
 void read_rows(const TokenFile& file, const Sampler& sampler, std::uint64_t first_sample, std::int64_t rows,
@@ -19,6 +22,17 @@ void read_rows(const TokenFile& file, const Sampler& sampler, std::uint64_t firs
     std::copy(from + 1, from + T + 1, out.targets.begin() + static_cast<std::ptrdiff_t>(r * T));
   }
 }
+
+namespace {
+
+/// Targets of a fault that tests ask for: tokens of the same rows, in an order that says nothing.
+void spoil(Batch& batch, std::int64_t step) {
+  for (std::size_t i = 0; i < batch.targets.size(); ++i)
+    batch.targets[i] =
+        batch.tokens[splitmix64(static_cast<std::uint64_t>(step) << 32 | i) % batch.tokens.size()];
+}
+
+}  // namespace
 
 /// Two batches: one with the caller, one being filled.
 struct Loader::Impl {
@@ -38,6 +52,7 @@ struct Loader::Impl {
   void fill(Batch& batch) {
     const auto first = step * layout.global_batch + layout.rank * layout.rows();
     read_rows(file, sampler, static_cast<std::uint64_t>(first), layout.rows(), layout.block, batch);
+    if (faulty_from("labels", step)) spoil(batch, step);
     ++step;
   }
 

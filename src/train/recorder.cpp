@@ -4,11 +4,12 @@
 #include <limits>
 
 #include "core/file_io.hpp"
+#include "core/log.hpp"
 
 namespace weightscope {
 
 Recorder::Recorder(const HostComm& host, std::vector<WeightSlice> slices, SnapshotShape shape)
-    : slices_(std::move(slices)), taker_(host, slices_, shape) {}
+    : host_(&host), slices_(std::move(slices)), taker_(host, slices_, shape) {}
 
 void Recorder::open(ExperimentFile file, const std::filesystem::path& run, std::int64_t step, bool patient) {
   log_ = std::make_unique<RunLog>(run, step, patient);
@@ -19,6 +20,7 @@ void Recorder::add(const TrainRow& row) {
   if (!writer_) return;
   writer_->add(row);
   log_->write(row);
+  if (alarms_) raise(alarms_->see(row));
 }
 
 void Recorder::add(const EvalRow& row) {
@@ -31,6 +33,7 @@ void Recorder::add(const ProbeRow& row) {
   if (!writer_) return;
   writer_->add(row);
   log_->write(row);
+  if (alarms_) raise(alarms_->see(row));
 }
 
 void Recorder::add(const SpectraRow& row) {
@@ -41,6 +44,20 @@ void Recorder::add(const AlarmRow& row) {
   if (!writer_) return;
   writer_->add(row);
   log_->write(row);
+}
+
+void Recorder::raise(const std::vector<AlarmRow>& alarms) {
+  for (const auto& alarm : alarms) add(alarm);
+  if (alarms.empty()) return;
+  const auto& first = alarms.front();
+  const auto more = alarms.size() - 1;
+  log_warning("alarm after step " + std::to_string(first.step) + ": " + first.rule + ", " + first.target +
+              ": " + first.message + (more > 0 ? "; and " + std::to_string(more) + " more" : ""));
+}
+
+AlarmAction Recorder::alarm_action() {
+  const auto mine = alarms_ ? alarms_->take_action() : AlarmAction::record;
+  return static_cast<AlarmAction>(host_->max(static_cast<std::int64_t>(mine)));
 }
 
 void Recorder::begin_segment(const SegmentRow& row) {
@@ -77,6 +94,7 @@ void Recorder::finish_snapshot() {
     snapshot.update_ratio.push_back(moved_.empty() || norm2 == 0 ? std::numeric_limits<double>::quiet_NaN()
                                                                  : std::sqrt(moved_[i] / norm2));
   }
+  if (alarms_) raise(alarms_->see(snapshot));
   writer_->append(std::move(snapshot));
 }
 

@@ -8,6 +8,7 @@
 #include "config/run_config.hpp"
 #include "core/weight_slice.hpp"
 #include "store/experiment_writer.hpp"
+#include "train/alarms.hpp"
 #include "train/run_log.hpp"
 #include "train/train_step.hpp"
 
@@ -20,6 +21,10 @@ class Recorder {
   Recorder(const HostComm& host, std::vector<WeightSlice> slices, SnapshotShape shape);
   /// Rank 0: from here on rows are written. patient: what cannot be written is tried again.
   void open(ExperimentFile file, const std::filesystem::path& run, std::int64_t step, bool patient);
+  /// Rank 0: what is recorded from here on raises alarms, as if the watch had seen the whole run.
+  void watch(Alarms alarms) { alarms_.emplace(std::move(alarms)); }
+  /// The strongest action of the alarms since the last call. Collective.
+  AlarmAction alarm_action();
 
   void add(const TrainRow& row);
   void add(const EvalRow& row);
@@ -54,12 +59,16 @@ class Recorder {
   std::vector<std::string> differences();
 
  private:
+  void raise(const std::vector<AlarmRow>& alarms);
+
+  const HostComm* host_;
   std::vector<WeightSlice> slices_;
   SnapshotTaker taker_;
   Snapshot begun_;             ///< all but the measurements
   std::vector<double> moved_;  ///< to begun_
   std::optional<ExperimentWriter> writer_;
   std::unique_ptr<RunLog> log_;
+  std::optional<Alarms> alarms_;
 };
 
 }  // namespace weightscope

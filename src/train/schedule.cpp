@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-namespace weightscope {
+#include "core/fault_point.hpp"
 
-double learning_rate(const RunConfig& config, std::int64_t step) {
+namespace weightscope {
+namespace {
+
+double scheduled(const RunConfig& config, std::int64_t step) {
   const auto& s = config.schedule;
   const double lr = config.optimizer.lr;
   if (step < s.warmup_steps) return lr * static_cast<double>(step + 1) / static_cast<double>(s.warmup_steps);
@@ -26,6 +29,12 @@ double learning_rate(const RunConfig& config, std::int64_t step) {
       return lr * (1 - (1 - s.min_ratio) * falling(std::max(start, total * (1 - s.decay_fraction))));
   }
   return lr;
+}
+
+}  // namespace
+
+double learning_rate(const RunConfig& config, std::int64_t step) {
+  return scheduled(config, step) * (faulty_from("rate", step) ? 30 : 1);
 }
 
 }  // namespace weightscope

@@ -214,8 +214,19 @@ void Trainer::open_record() {
     recorder_->begin_segment(segment(hosts));
     for (const auto& alarm : options_.undone)
       if (alarm.step >= first_step_) recorder_->add(alarm);
+    watch_for_alarms();
     recorder_->note("start", first_step_, first_step_ > 0 ? "resumed" : "fresh");
   });
+}
+
+/// Rank 0.
+void Trainer::watch_for_alarms() {
+  WatchedModel model{config_.model.layers, config_.model.heads, config_.model.block, {}, {}};
+  for (const auto& p : store_->parameters())
+    model.parameters.push_back(p.name), model.shapes.push_back(shape_text(p.shape));
+  Alarms alarms(config_.monitor.alarms, std::move(model), config_.monitor.heads);
+  if (first_step_ > 0) alarms.go_on_from(read_recent(run_, alarms.rows_needed()));
+  recorder_->watch(std::move(alarms));
 }
 
 }  // namespace weightscope

@@ -28,6 +28,13 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 /// Updates that train.nonfinite = skip leaves out in a row before it gives up: more than an accident.
 constexpr int kMostSkipped = 10;
 
+/// What tests do to the first head of the last block.
+void zero_first_head(const ParamStore& store, const ModelConfig& model) {
+  const auto& p = store.find("h." + std::to_string(model.layers - 1) + ".attn.c_attn.weight");
+  const auto thirds = ParamStore::view(store.master(), p).view({3, model.heads, -1});
+  thirds.select(1, 0).zero_();
+}
+
 /// Thrown on all ranks when the state has to be that of an earlier step.
 struct RollBack {
   AlarmRow alarm;
@@ -64,13 +71,15 @@ RunStatus Trainer::run() {
     while (done < config_.train.steps) {
       train_step(done++);
       // Any rank may be the one that was told to stop: all of them leave at the same step.
-      const bool leave = *options_.stop_signal != 0 || limit_.reached(TimeLimit::Clock::now(), step_seconds_);
+      const bool leave = alarm_stops_ || *options_.stop_signal != 0 ||
+                         limit_.reached(TimeLimit::Clock::now(), step_seconds_);
       if (host_->max(std::int64_t{leave ? 1 : 0}) == 0 || done == config_.train.steps) continue;
       settle();
       checkpoint_at(done, true);
-      status.status = "stopped";
+      status.status = "stopped", status.by_alarm = alarm_stops_;
       break;
     }
+    recorder_->finish_snapshot();
     host_->together([&] { saver_->finish(); });
   } catch (const RollBack& back) {
     progress_->pause();
@@ -102,6 +111,7 @@ void Trainer::note_memory(std::int64_t done) {
 void Trainer::train_step(std::int64_t step) {
   note_step(step);
   const auto start = std::chrono::steady_clock::now();
+  if (step_->overlaps()) recorder_->wait_before_writing(current_stream(place_.index));
   step_->begin(step, loader_->next(), snapshot_due(config_, step + 1, sampler_->blocks()));
   if (begun_)
     settle();  // of the step before, which was still under way on the GPU
@@ -113,6 +123,7 @@ void Trainer::train_step(std::int64_t step) {
 }
 
 StepResult Trainer::settle() {
+  recorder_->finish_snapshot();  // before the rows that come after it
   if (!begun_) return {};
   const std::int64_t step = *begun_;
   begun_.reset();
@@ -136,10 +147,10 @@ StepResult Trainer::settle() {
 bool Trainer::something_due(std::int64_t done) const {
   const auto& m = config_.monitor;
   const std::int64_t last = config_.train.steps;
-  for (const auto every : {m.replicas_every, config_.eval.every, m.probe_every, m.spectra_every,
-                           config_.checkpoint.every})
+  for (const auto every :
+       {m.replicas_every, config_.eval.every, m.probe_every, m.spectra_every, config_.checkpoint.every})
     if (due(every, done, last)) return true;
-  return done == last || snapshot_due(config_, done, sampler_->blocks());
+  return done == last || snapshot_due(config_, done, sampler_->blocks()) || any_acts_on_updates(m.alarms);
 }
 
 void Trainer::after_update(std::int64_t done, const StepResult& result) {
@@ -149,7 +160,11 @@ void Trainer::after_update(std::int64_t done, const StepResult& result) {
   if (due(config_.monitor.probe_every, done, last)) probe_at(done);
   if (due(config_.monitor.spectra_every, done, last)) spectra_at(done);
   if (snapshot_due(config_, done, sampler_->blocks())) snapshot_at(done, result.moved);
-  if (due(config_.checkpoint.every, done, last)) checkpoint_at(done, done == last);
+  if (any_acts(config_.monitor.alarms)) recorder_->finish_snapshot();
+  const auto alarm = any_acts(config_.monitor.alarms) ? recorder_->alarm_action() : AlarmAction::record;
+  alarm_stops_ = alarm == AlarmAction::stop;
+  if (due(config_.checkpoint.every, done, last) || alarm == AlarmAction::checkpoint)
+    checkpoint_at(done, done == last);
 }
 
 void Trainer::evaluate_at(std::int64_t done) {
@@ -181,11 +196,13 @@ void Trainer::spectra_at(std::int64_t done) {
 
 void Trainer::snapshot_at(std::int64_t done, const std::vector<double>& moved) {
   fault_point("snapshot", host_->rank(), done);
-  recorder_->snapshot(done, epoch_of(done), tokens_of(done), wall_time(), moved);
+  recorder_->begin_snapshot(done, epoch_of(done), tokens_of(done), wall_time(), moved);
+  if (!step_->overlaps()) recorder_->finish_snapshot();  // on a GPU it is measured beside the next step
 }
 
 void Trainer::checkpoint_at(std::int64_t done, bool last) {
   fault_point("checkpoint", host_->rank(), done);
+  recorder_->finish_snapshot();
   CheckpointInfo info;
   info.step = done, info.seed = config_.seed, info.tokens = tokens_of(done), info.epoch = epoch_of(done),
   info.wall_time = wall_time();
@@ -255,6 +272,7 @@ void Trainer::damage_for_test(std::int64_t done) {
   damage("", store_->master());
   damage("exp_avg.", optimizer_->exp_avg());
   damage("exp_avg_sq.", optimizer_->exp_avg_sq());
+  if (faulty_from("head", done) && !exchange_->shares_memory()) zero_first_head(*store_, config_.model);
   if (fault_point("collective", host_->rank(), done)) host_->barrier();  // which no other rank calls
 }
 

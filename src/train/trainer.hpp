@@ -39,6 +39,7 @@ struct RunStatus {
   std::int64_t step = 0;  ///< updates done; rolled back: of the checkpoint to go on from, 0: from the start
   double val_loss = 0;
   std::optional<AlarmRow> undone;  ///< why it was rolled back
+  bool by_alarm = false;           ///< stopped by an alarm, not by whoever runs it
 };
 
 /// A training run, from an empty or half-filled run directory to its last step. Every member is collective.
@@ -62,6 +63,7 @@ class Trainer {
   std::vector<WeightSlice> replicated_state() const;
   void repair_replicas(std::int64_t step, const Divergence& difference);
   void open_record();
+  void watch_for_alarms();
   SegmentRow segment(const std::string& hosts) const;
   void note_memory(std::int64_t done);
 
@@ -121,6 +123,7 @@ class Trainer {
   std::chrono::steady_clock::time_point step_start_;  ///< of that step, as far as the clock tells
   int skipped_ = 0;                   ///< updates left out in a row
   double step_seconds_ = 0;           ///< of the last step
+  bool alarm_stops_ = false;          ///< on all ranks
   std::optional<Watchdog> watchdog_;  ///< last: it reads other members
 };
 

@@ -78,6 +78,52 @@ TEST(Config, CombinationsThatCannotRunAreRefused) {
   refused("train: {steps: }", "train.steps has no value");
 }
 
+TEST(Config, AlarmsAreNamesOrRulesWithKeys) {
+  EXPECT_EQ(parse_config("", "a").monitor.alarms.size(), alarm_rules().size()) << "all of them by default";
+  const auto config = parse_config(
+      "monitor:\n  alarms:\n    - nonfinite\n    - loss_spike\n    - {rule: loss_spike, threshold: 20.5, "
+      "window: "
+      "128, action: stop}\n    - {rule: update_ratio, low: 1e-5}\n",
+      "a.yaml");
+  const auto again = parse_config(to_yaml(config), "b.yaml");
+  EXPECT_EQ(to_yaml(again), to_yaml(config));
+  const auto& alarms = again.monitor.alarms;
+  ASSERT_EQ(alarms.size(), 4u);
+  EXPECT_EQ(alarms[0].row().name, "nonfinite");
+  EXPECT_EQ(alarms[1].values, alarm_setting(alarms[1].rule).values);
+  EXPECT_EQ(alarms[2].row().name, "loss_spike");
+  EXPECT_EQ(alarms[2].values, (AlarmValues{20.5, 128}));
+  EXPECT_EQ(alarms[2].action, AlarmAction::stop);
+  EXPECT_EQ(alarms[3].values[0], 1e-5);
+  EXPECT_EQ(alarms[3].action, AlarmAction::record);
+  EXPECT_NE(to_yaml(config).find("{rule: loss_spike, threshold: 20.5, window: 128, action: stop}"),
+            std::string::npos);
+  const auto set = parse_config("", "a", {{"monitor.alarms", "[{rule: std_jump, action: checkpoint}]"}});
+  EXPECT_EQ(set.monitor.alarms.at(0).action, AlarmAction::checkpoint);
+}
+
+TEST(Config, AlarmsAreCheckedLikeEverythingElse) {
+  const auto all = problems(
+      "monitor:\n  alarms:\n    - loss_spke\n    - {rule: loss_spike, treshold: 5}\n    - {rule: loss_spike, "
+      "window: "
+      "2.5}\n    - {rule: dead_head, threshold: 2}\n    - {rule: std_jump, action: halt}\n    - {threshold: "
+      "3}\n    - "
+      "{rule: nonfinite, action: stop}\n    - {rule: std_jmp}\n");
+  for (const char* line :
+       {"run.yaml:3:7: monitor.alarms[0] = loss_spke is not one of nonfinite, replicas, loss_spike, ",
+        "; did you mean loss_spike?",
+        "run.yaml:4:26: unknown key monitor.alarms[1].treshold; did you mean threshold?",
+        "run.yaml:5:34: monitor.alarms[2].window = 2.5 is not an integer",
+        "run.yaml:6:36: monitor.alarms[3].threshold = 2 is outside [0, 1]",
+        "run.yaml:7:32: monitor.alarms[4].action = halt is not one of record, checkpoint, stop",
+        "run.yaml:8:7: monitor.alarms[5] must be the name of a rule, or {rule: NAME, ...}",
+        "run.yaml:9:25: unknown key monitor.alarms[6].action",
+        "run.yaml:10:14: monitor.alarms[7].rule = std_jmp is not one of "})
+    EXPECT_NE(all.find(line), std::string::npos) << line << "\n--\n" << all;
+  EXPECT_NE(problems("monitor: {alarms: nonfinite}").find("monitor.alarms must be a list"),
+            std::string::npos);
+}
+
 TEST(Config, SubstitutesNameSeedAndEnvironment) {
   ::setenv("WEIGHTSCOPE_TEST_SCRATCH", "/scratch", 1);
   const auto c = parse_config(

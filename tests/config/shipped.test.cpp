@@ -23,4 +23,11 @@ TEST(ShippedFiles, TheReferencePageIsWhatTheProgramPrints) {
       << "regenerate it: weightscope check --reference > docs/config-reference.md";
 }
 
+TEST(ShippedFiles, TheAlarmsPageHasTheTableThatTheProgramPrints) {
+  const auto page = read_file(WEIGHTSCOPE_SOURCE_DIR "/docs/alarms.md", Fault::config);
+  EXPECT_NE(page.find(alarms_reference()), std::string::npos)
+      << "it is the last table of weightscope check --reference; bench/page.py docs/alarms.md rules puts it "
+         "in";
+}
+
 }  // namespace weightscope

@@ -56,6 +56,7 @@ for path in sorted((ROOT / "configs").glob("*.yaml")):
 put("config", "empty", "")
 put("config", "overrides", "train: {steps: 5}\x1ftrain.steps=7\x1foptimizer.betas=[0.5, 0.6]\x1foutput=runs/${seed}")
 put("config", "epochs", "monitor: {every: {epochs: 0.5}, early: none, alarms: [nonfinite]}\nschedule: {name: wsd}\n")
+put("config", "alarms", "monitor: {alarms: [loss_spike, {rule: update_ratio, low: 1e-9, action: stop}]}\n")
 put("config", "rules", "init:\n  rules:\n    - {match: 'h.*.c_proj.weight', scheme: normal, std: 4.0e-3}\n")
 put("config", "texts", 'output: "a \\"b\\" \\\\ \\u00e9"\ndata: {train: ${env:FUZZ_PLAIN}/x, val: "${env:NO:-y}"}\n')
 put("config", "nasty", "output: ${env:FUZZ_NASTY}\n")

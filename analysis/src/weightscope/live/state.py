@@ -12,7 +12,7 @@ from weightscope import schema, summary
 from weightscope.config import lookup
 from weightscope.errors import UnusableFileError
 from weightscope.live.ends import ends
-from weightscope.report import sampling, tables, width
+from weightscope.report import alarms, sampling, tables, width
 from weightscope.report.payload import curves, encode, histograms
 from weightscope.run import Run, open_run
 from weightscope.run_log import recent_events
@@ -45,7 +45,9 @@ def _payload(run: Run) -> str:
     rows = sampling.curve_rows(run)
     std = run.snapshots["std"].sel(component=list(schema.COMPONENTS)).values
     two = ends(run)
+    alarm_arrays, alarm_meta = alarms.marks(run)
     arrays = {
+        **alarm_arrays,
         **curves(run),
         "all_step": run.snapshots[schema.SNAPSHOT].values.astype(np.int32),
         "count": run.snapshots["count"].sel(component=list(schema.COMPONENTS)).values[-1].astype(np.uint32),
@@ -55,7 +57,7 @@ def _payload(run: Run) -> str:
     last = run.snapshots.sizes[schema.SNAPSHOT] - 1
     arrays["histogram_row"] = np.array([0, last] if last else [0], dtype=np.int32)
     components = [schema.COMPONENT_NAMES[c] for c in schema.COMPONENTS]
-    return encode(arrays, {"layers": run.layers, "heads": run.heads, "components": components})
+    return encode(arrays, {"layers": run.layers, "heads": run.heads, "components": components, **alarm_meta})
 
 
 def _read(path: Path) -> tuple[Run, str]:

@@ -110,7 +110,7 @@ def _loss_text(run: Run) -> str:
     thinned = f", {drawn:,} of {n:,} steps drawn" if drawn < n else ""
     return (
         f"Pale: the batch of each step before its update{thinned}; line: moving average over 2 % of the steps; "
-        "diamonds: validation."
+        "diamonds: validation; open triangles: alarms."
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from weightscope import bins, moments, schema
 from weightscope.course import course
-from weightscope.report import sampling, width
+from weightscope.report import alarms, sampling, width
 from weightscope.run import Run
 from weightscope.tail_statistics import tail_statistics
 
@@ -116,8 +116,10 @@ def payload(run: Run, meta: dict[str, Any]) -> str:
     count = _by_component(run, "count", rows)
     shared = curves(run)
     ends = [0, -1]
+    alarm_arrays, alarm_meta = alarms.marks(run)
     arrays = {
         **shared,
+        **alarm_arrays,
         "all_step": run.snapshots[schema.SNAPSHOT].values.astype(np.int32),
         "std_error": moments.std_error(shared["std"][ends], shared["kurtosis"][ends], count[ends]),
         "count": count[-1].astype(np.uint32),
@@ -125,4 +127,4 @@ def payload(run: Run, meta: dict[str, Any]) -> str:
         **_updates(run, rows),
         **width.arrays(run, rows),
     }
-    return encode(arrays, meta)
+    return encode(arrays, meta | alarm_meta)
