@@ -76,8 +76,8 @@ void Gpt::backward_block(int layer, const MicroBatch& batch, ops::Write write) {
   auto d_hidden_R4C = now_.d_wide_R4C.flatten().narrow(0, 0, a.hidden_R4C.numel()).view(a.hidden_R4C.sizes());
   auto& d_mlp_RC = branch_gradient(batch, "mlp", layer, p.mlp_proj.db, write);
   ops::linear_backward_weight(d_mlp_RC, a.gelu_R4C, p.mlp_proj.dw, write, gemm_);
-  ops::linear_backward_input_gelu(d_mlp_RC, p.mlp_proj.w, a.hidden_R4C, d_hidden_R4C, p.c_fc.db, gelu_of(model_),
-                                  write, gemm_);
+  ops::linear_backward_input_gelu(d_mlp_RC, p.mlp_proj.w, a.hidden_R4C, d_hidden_R4C, p.c_fc.db,
+                                  gelu_of(model_), write, gemm_);
   backward_linear(p.c_fc, d_hidden_R4C, a.ln_2_RC, now_.d_narrow_RC, write);
   ops::layer_norm_backward(now_.d_narrow_RC, a.middle_RC, a.mean_2_R, a.rstd_2_R, p.ln_2.w,
                            now_.d_residual_RC, ops::Write::add, now_.d_branch_RC, p.ln_2.dw, p.ln_2.db,
@@ -92,10 +92,11 @@ void Gpt::backward_block(int layer, const MicroBatch& batch, ops::Write write) {
     ops::qk_norm_backward(d_qkv_R3C, a.raw_R2C, p.qk_norm, p.d_qk_norm, model_.heads, write);
   if (p.c_attn.db.defined()) ops::bias_backward(d_qkv_R3C, p.c_attn.db, write);
   backward_linear(p.c_attn, d_qkv_R3C, a.ln_1_RC, now_.d_narrow_RC, write);
-  ops::layer_norm_backward(now_.d_narrow_RC, a.input_RC, a.mean_1_R, a.rstd_1_R, p.ln_1.w, now_.d_residual_RC,
-                           ops::Write::add, now_.d_branch_RC, p.ln_1.dw, p.ln_1.db,
-                           layer == 0 ? at::Tensor() : branch_bias(batch, blocks_[static_cast<std::size_t>(layer) - 1].mlp_proj),
-                           write);
+  ops::layer_norm_backward(
+      now_.d_narrow_RC, a.input_RC, a.mean_1_R, a.rstd_1_R, p.ln_1.w, now_.d_residual_RC, ops::Write::add,
+      now_.d_branch_RC, p.ln_1.dw, p.ln_1.db,
+      layer == 0 ? at::Tensor() : branch_bias(batch, blocks_[static_cast<std::size_t>(layer) - 1].mlp_proj),
+      write);
 }
 
 }  // namespace weightscope

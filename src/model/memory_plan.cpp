@@ -23,9 +23,10 @@ std::int64_t bytes_of(const at::Tensor& t, std::set<const void*>& seen) {
 }
 
 /// Plans on the meta device: the same code that allocates, without the memory.
-std::int64_t activation_bytes(const ModelConfig& m, Types types, std::int64_t rows, bool recompute, Place place,
-                              std::int64_t& head) {
-  Activations a = plan_activations(m, types, DevicePlace{Place::meta, 0}, rows, Purpose::training, recompute, place);
+std::int64_t activation_bytes(const ModelConfig& m, Types types, std::int64_t rows, bool recompute,
+                              Place place, std::int64_t& head) {
+  Activations a =
+      plan_activations(m, types, DevicePlace{Place::meta, 0}, rows, Purpose::training, recompute, place);
   std::set<const void*> seen;
   head = bytes_of(a.logits_RV, seen);
   std::int64_t sum = 0;
@@ -48,15 +49,18 @@ std::int64_t spectra_bytes(const ModelConfig& m) {
 
 bool runs_on_gpu(const RunConfig& c) {
   if (c.train.device == Device::cuda || c.parallel.backend == BackendChoice::nccl) return true;
-  return c.train.device == Device::automatic && c.parallel.backend == BackendChoice::automatic && cuda_devices() > 0;
+  return c.train.device == Device::automatic && c.parallel.backend == BackendChoice::automatic &&
+         cuda_devices() > 0;
 }
 
 /// Device memory of one GPU.
 std::vector<PlannedBytes> plan_gpu(const RunConfig& c, int world) {
   const auto types = types_of(c.train.precision);
-  const std::int64_t n = flat_size(parameter_table(c.model), world), rows = c.train.micro_batch * c.model.block;
+  const std::int64_t n = flat_size(parameter_table(c.model), world),
+                     rows = c.train.micro_batch * c.model.block;
   std::int64_t head = 0;
-  const std::int64_t activations = activation_bytes(c.model, types, rows, c.train.recompute, Place::cuda, head);
+  const std::int64_t activations =
+      activation_bytes(c.model, types, rows, c.train.recompute, Place::cuda, head);
   // cuDNN keeps the gradient of q in float32 while it adds it up; cuBLAS has 64 MiB.
   const std::int64_t workspace = 2 * 4 * rows * c.model.width + (std::int64_t{64} << 20);
   return {{"weights, float32", 4 * n},
@@ -67,6 +71,7 @@ std::vector<PlannedBytes> plan_gpu(const RunConfig& c, int world) {
           {"activations", activations},
           {"logits", head},
           {"workspace of cuBLAS and cuDNN", workspace},
+          {"initial weights, for displacement", c.monitor.displacement ? 4 * n : 0},
           {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block}};
 }
 
@@ -93,28 +98,29 @@ std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
   const auto table = parameter_table(c.model);
   const std::int64_t n = flat_size(table, world), rows = c.train.micro_batch * c.model.block;
   std::int64_t head = 0;
-  const std::int64_t activations = activation_bytes(c.model, types, rows, c.train.recompute, Place::host, head);
+  const std::int64_t activations =
+      activation_bytes(c.model, types, rows, c.train.recompute, Place::host, head);
   // As if all ranks were on one node: then each also maps its part of the other ranks' gradients.
   const bool shared = world > 1 && c.parallel.shared_memory != SharedMemory::off;
-  return without_zeros({
-      {shared ? "weights, float32, shared by the node" : "weights, float32", 4 * n},
-      {shared ? "weights, bf16 copy, shared by the node" : "weights, bf16 copy", types.mixed() ? 2 * n : 0},
-      {"gradients", 4 * n},
-      {"gradients of the other ranks, this rank's part", shared ? 4 * n * (world - 1) / world : 0},
-      {"AdamW moments", 8 * n / (shared || c.parallel.zero == 1 ? world : 1)},
-      {"partial gradients of the fixed summation tree", 4 * n * tree_buffers(c, world)},
-      {"activations", activations},
-      {"logits", head},
-      {"probe", c.monitor.probe_every > 0
-                    ? ops::attention_logits_bytes(c.model.block, c.model.heads, c.model.width)
-                    : 0},
-      {"attention workspace", 8 * 4 * std::int64_t{c.model.block} * (c.model.width / c.model.heads)},
-      {"spectra", c.monitor.spectra_every > 0 ? spectra_bytes(c.model) : 0},
-      {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block},
-      {"initial weights, mapped for displacement", c.monitor.displacement ? 4 * n / world : 0},
-      {"snapshots", 2 * snapshot_bytes(c)},
-      {"copy of the state while it is written, rank 0", saves_beside_training(c) ? 12 * n : 0},
-      {"libraries", kLibraries}});
+  return without_zeros(
+      {{shared ? "weights, float32, shared by the node" : "weights, float32", 4 * n},
+       {shared ? "weights, bf16 copy, shared by the node" : "weights, bf16 copy", types.mixed() ? 2 * n : 0},
+       {"gradients", 4 * n},
+       {"gradients of the other ranks, this rank's part", shared ? 4 * n * (world - 1) / world : 0},
+       {"AdamW moments", 8 * n / (shared || c.parallel.zero == 1 ? world : 1)},
+       {"partial gradients of the fixed summation tree", 4 * n * tree_buffers(c, world)},
+       {"activations", activations},
+       {"logits", head},
+       {"probe", c.monitor.probe_every > 0
+                     ? ops::attention_logits_bytes(c.model.block, c.model.heads, c.model.width)
+                     : 0},
+       {"attention workspace", 8 * 4 * std::int64_t{c.model.block} * (c.model.width / c.model.heads)},
+       {"spectra", c.monitor.spectra_every > 0 ? spectra_bytes(c.model) : 0},
+       {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block},
+       {"initial weights, mapped for displacement", c.monitor.displacement ? 4 * n / world : 0},
+       {"snapshots", 2 * snapshot_bytes(c)},
+       {"copy of the state while it is written, rank 0", saves_beside_training(c) ? 12 * n : 0},
+       {"libraries", kLibraries}});
 }
 
 std::int64_t total_bytes(const std::vector<PlannedBytes>& plan) {

@@ -24,13 +24,13 @@ class DeviceUpdate {
     double tokens = 1;  ///< of the global batch
   };
   struct Outcome {
-    double loss = 0;       ///< mean per token
-    double grad_norm = 0;  ///< before clipping
+    double loss = 0;            ///< mean per token
+    double grad_norm = 0;       ///< before clipping
     std::vector<double> moved;  ///< Σ (Δw)² per part, when measured
   };
   /// Parts outside [first, end) are cut; flat buffers on the device of `like`.
-  DeviceUpdate(const std::vector<FlatPart>& parts, std::int64_t first, std::int64_t end, const Settings& settings,
-               const at::Tensor& like);
+  DeviceUpdate(const std::vector<FlatPart>& parts, std::int64_t first, std::int64_t end,
+               const Settings& settings, const at::Tensor& like);
   ~DeviceUpdate();
   DeviceUpdate(const DeviceUpdate&) = delete;
   DeviceUpdate& operator=(const DeviceUpdate&) = delete;

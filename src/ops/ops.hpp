@@ -2,8 +2,8 @@
 // The operators of one GPT training step, forward and backward, as plain functions on preallocated tensors.
 //
 // Shapes: B batch rows, T tokens, R = B·T, C width, H heads, D = C / H, V vocabulary (padded to Vp), K, N
-// in/out features. Every operator exists three times: a fused CPU kernel (ops/cpu, f32 and bf16), one for GPUs
-// (ops/cuda, the same types), and a plain LibTorch version in ops::reference that the others are tested
+// in/out features. Every operator exists three times: a fused CPU kernel (ops/cpu, f32 and bf16), one for
+// GPUs (ops/cuda, the same types), and a plain LibTorch version in ops::reference that the others are tested
 // against. The reference also serves every case that has no kernel: float64, attention with dropout, on GPUs
 // qk_norm, fp32 attention, and rows that are no multiple of 8.
 //
@@ -39,8 +39,7 @@ void linear_gelu(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tenso
 /// Back through the layer that follows and through its GELU: dx_RK = (dy_RN · w_NK) · GELU'(before_RK); db_K
 /// (full, may be undefined) = or += its column sums.
 void linear_backward_input_gelu(const at::Tensor& dy_RN, const at::Tensor& w_NK, const at::Tensor& before_RK,
-                                at::Tensor& dx_RK, at::Tensor db_K, Gelu kind, Write write,
-                                const Gemm& gemm);
+                                at::Tensor& dx_RK, at::Tensor db_K, Gelu kind, Write write, const Gemm& gemm);
 /// db_N (full) = or += column sums of dy_RN.
 void bias_backward(const at::Tensor& dy_RN, at::Tensor db_N, Write write);
 
@@ -52,7 +51,8 @@ void residual_layer_norm(const at::Tensor& residual_RC, const at::Tensor& branch
                          at::Tensor& rstd_R);
 /// ds_RC (full) = or += the gradient of LayerNorm's input (`onto` tells which); db16_RC (work) = ds as the
 /// next GEMM reads it, skipped when it is ds itself. dw_C, db_C (full, db may be undefined) = or +=. ds_sum_C
-/// (full, may be undefined) = or += the column sums of ds: the gradient of the bias of whatever was added last.
+/// (full, may be undefined) = or += the column sums of ds: the gradient of the bias of whatever was added
+/// last.
 void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const at::Tensor& mean_R,
                          const at::Tensor& rstd_R, const at::Tensor& w_C, at::Tensor& ds_RC, Write onto,
                          at::Tensor& ds_work_RC, at::Tensor dw_C, at::Tensor db_C, at::Tensor ds_sum_C,
@@ -144,8 +144,8 @@ namespace reference {
 void residual_layer_norm(const at::Tensor&, const at::Tensor&, at::Tensor&, const at::Tensor&,
                          const at::Tensor&, at::Tensor&, at::Tensor&, at::Tensor&);
 void layer_norm_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
-                         const at::Tensor&, at::Tensor&, Write, at::Tensor&, at::Tensor, at::Tensor, at::Tensor,
-                         Write);
+                         const at::Tensor&, at::Tensor&, Write, at::Tensor&, at::Tensor, at::Tensor,
+                         at::Tensor, Write);
 void qk_norm(at::Tensor&, at::Tensor&, const QkNorm&, std::int64_t);
 void qk_norm_backward(at::Tensor&, const at::Tensor&, const QkNorm&, const QkNorm&, std::int64_t, Write);
 void bias_backward(const at::Tensor&, at::Tensor, Write);

@@ -41,12 +41,13 @@ void run_through(DeviceGraph& graph, bool may_capture, F&& f) {
 
 DeviceStep::DeviceStep(const TrainParts& parts)
     : parts_(parts),
-      update_(flat_parts(parts), parts.optimizer->shard().begin, parts.optimizer->shard().end, settings_of(parts),
-              parts.store->master()) {
+      update_(flat_parts(parts), parts.optimizer->shard().begin, parts.optimizer->shard().end,
+              settings_of(parts), parts.store->master()) {
   const std::int64_t T = parts.config->model.block, rows = parts.local_rows() * T;
   const auto options = parts.store->place().options(at::kLong);
   for (auto& s : staging_)
-    s = {at::empty({2, rows}, at::TensorOptions().dtype(at::kLong).pinned_memory(true)), at::empty({2, rows}, options)};
+    s = {at::empty({2, rows}, at::TensorOptions().dtype(at::kLong).pinned_memory(true)),
+         at::empty({2, rows}, options)};
   inputs_ = at::zeros({2, parts.config->train.micro_batch * T}, options);
 }
 
@@ -73,8 +74,9 @@ void DeviceStep::micro_step(std::int64_t step, std::int64_t k) {
 void DeviceStep::apply(bool measure_movement) {
   const auto& store = *parts_.store;
   const auto squares = parts_.exchange->squares();
-  update_.run(store.master(), parts_.exchange->reduced(), parts_.optimizer->exp_avg(), parts_.optimizer->exp_avg_sq(),
-              store.work(), parts_.gpt->loss_sum(), squares, measure_movement);
+  update_.run(store.master(), parts_.exchange->reduced(), parts_.optimizer->exp_avg(),
+              parts_.optimizer->exp_avg_sq(), store.work(), parts_.gpt->loss_sum(), squares,
+              measure_movement);
 }
 
 void DeviceStep::begin(std::int64_t step, const Batch& batch, bool measure_movement) {
@@ -90,11 +92,13 @@ void DeviceStep::begin(std::int64_t step, const Batch& batch, bool measure_movem
     parts_.exchange->ready(k, parts_.gpt->final_offset(-1));
     parts_.exchange->end_micro_batch(k);
   }
-  if (fault_point("exchange", parts_.host->rank(), step)) loss.fill_(std::numeric_limits<double>::quiet_NaN());
+  if (fault_point("exchange", parts_.host->rank(), step))
+    loss.fill_(std::numeric_limits<double>::quiet_NaN());
   parts_.exchange->finish();
   parts_.exchange->sum_over_ranks(loss);
   const bool alone = parts_.host->size() == 1 || !parts_.exchange->shards();
-  run_through(update_graph_, steps_ >= kEagerSteps && alone && !measure_movement, [&] { apply(measure_movement); });
+  run_through(update_graph_, steps_ >= kEagerSteps && alone && !measure_movement,
+              [&] { apply(measure_movement); });
   parts_.exchange->share_updated_weights();
   update_.send_back(step + 1, measure_movement);
   ++steps_;
@@ -102,7 +106,8 @@ void DeviceStep::begin(std::int64_t step, const Batch& batch, bool measure_movem
 
 StepResult DeviceStep::end(std::int64_t step) {
   auto outcome = update_.outcome(step + 1);
-  StepResult result{outcome.loss, outcome.grad_norm, learning_rate(*parts_.config, step), std::move(outcome.moved)};
+  StepResult result{outcome.loss, outcome.grad_norm, learning_rate(*parts_.config, step),
+                    std::move(outcome.moved)};
   if (!result.moved.empty()) parts_.exchange->sum_over_shards(result.moved);
   return result;
 }

@@ -12,8 +12,8 @@
 namespace weightscope {
 
 /// A training step on a GPU that the host only starts: micro-batches and the update are captured as CUDA
-/// graphs (eagerly with dropout, whose masks change with the step, and where gradients of several ranks meet),
-/// tokens go over on a copy stream, loss and norm come back when they are there.
+/// graphs (eagerly with dropout, whose masks change with the step, and where gradients of several ranks
+/// meet), tokens go over on a copy stream, loss and norm come back when they are there.
 class DeviceStep {
  public:
   explicit DeviceStep(const TrainParts& parts);

@@ -40,7 +40,8 @@ class GradientExchange {
   double gradient_norm() const;       ///< L2, of the whole global gradient
   /// The same, squared, [1] f64 where the gradients are; messages only. The host does not wait.
   at::Tensor squares() { return std::get<MessageExchange>(way_).squares(); }
-  /// Σ over ranks of a [1] f64 tensor where the gradients are, in place; messages only. The host does not wait.
+  /// Σ over ranks of a [1] f64 tensor where the gradients are, in place; messages only. The host does not
+  /// wait.
   void sum_over_ranks(at::Tensor& value) { std::get<MessageExchange>(way_).sum_over_ranks(value); }
   bool shards() const { return shard().size() < store_->size(); }  ///< not everything is updated here
   void sum_over_shards(

@@ -20,10 +20,9 @@ MicroBatch describe_micro_batch(const TrainParts& parts, std::int64_t step, std:
 }
 
 void run_micro_batch(const TrainParts& parts, const MicroBatch& batch, std::int64_t k) {
-  auto &gpt = *parts.gpt;
-  auto &exchange = *parts.exchange;
-  const double weight =
-      exchange.token_weight(parts.config->train.global_batch * parts.config->model.block);
+  auto& gpt = *parts.gpt;
+  auto& exchange = *parts.exchange;
+  const double weight = exchange.token_weight(parts.config->train.global_batch * parts.config->model.block);
   const auto write = exchange.accumulates(k) ? ops::Write::add : ops::Write::assign;
   gpt.forward(batch);
   gpt.backward_head(batch, weight, write);

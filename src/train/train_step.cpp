@@ -46,9 +46,7 @@ void TrainStep::forward_backward(std::int64_t step, const Batch& batch) {
   exchange.finish();
 }
 
-bool TrainStep::reproducible() const {
-  return parts_.config->parallel.reduction == Reduction::reproducible;
-}
+bool TrainStep::reproducible() const { return parts_.config->parallel.reduction == Reduction::reproducible; }
 
 void TrainStep::keep_loss(std::int64_t k) {
   const auto& loss = parts_.gpt->loss_sum();

@@ -119,12 +119,12 @@ class Trainer {
   std::unique_ptr<Loader> loader_;
   std::optional<Progress> progress_;
   TimeLimit limit_;
-  std::optional<std::int64_t> begun_;                  ///< a step whose result is still to come
+  std::optional<std::int64_t> begun_;                 ///< a step whose result is still to come
   std::chrono::steady_clock::time_point step_start_;  ///< of that step, as far as the clock tells
-  int skipped_ = 0;                   ///< updates left out in a row
-  double step_seconds_ = 0;           ///< of the last step
-  bool alarm_stops_ = false;          ///< on all ranks
-  std::optional<Watchdog> watchdog_;  ///< last: it reads other members
+  int skipped_ = 0;                                   ///< updates left out in a row
+  double step_seconds_ = 0;                           ///< of the last step
+  bool alarm_stops_ = false;                          ///< on all ranks
+  std::optional<Watchdog> watchdog_;                  ///< last: it reads other members
 };
 
 /// CPU or GPU for this rank: train.device and parallel.backend, GPUs dealt out by local rank. Error{config}

@@ -15,7 +15,9 @@ class GradientsOnGpu : public testing::TestWithParam<Case> {
   const DevicePlace gpu_{Place::cuda, 0};
 };
 
-TEST_P(GradientsOnGpu, EqualAutogradInFloat) { expect_agreement(GetParam(), {at::kFloat, at::kFloat}, 1e-5, gpu_); }
+TEST_P(GradientsOnGpu, EqualAutogradInFloat) {
+  expect_agreement(GetParam(), {at::kFloat, at::kFloat}, 1e-5, gpu_);
+}
 TEST_P(GradientsOnGpu, EqualAutogradInBfloat16) {
   expect_agreement(GetParam(), {at::kBFloat16, at::kFloat}, 0.06, gpu_);
 }

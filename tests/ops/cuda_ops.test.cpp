@@ -1,5 +1,5 @@
-// The same calls on the same tensors in GPU memory. What a reference exists for is compared with it in double;
-// products and attention with the CPU's.
+// The same calls on the same tensors in GPU memory. What a reference exists for is compared with it in
+// double; products and attention with the CPU's.
 #include <cuda_runtime_api.h>
 
 #include "ops/device_update.hpp"
@@ -29,7 +29,8 @@ TEST_P(OnGpu, LayerNormForwardAgreesWithTheReference) {
                    branch = with_branch ? random_tensor({R, C}, work()) : at::Tensor();
         at::Tensor s1 = gpu(at::zeros({R, C})), s2 = at::zeros({R, C}), y1 = gpu(at::empty({R, C}, work())),
                    y2 = at::empty({R, C}, work());
-        at::Tensor m1 = gpu(at::empty({R})), m2 = at::empty({R}), r1 = gpu(at::empty({R})), r2 = at::empty({R});
+        at::Tensor m1 = gpu(at::empty({R})), m2 = at::empty({R}), r1 = gpu(at::empty({R})),
+                   r2 = at::empty({R});
         residual_layer_norm(gpu(residual), gpu(branch), s1, gpu(w), gpu(b), y1, m1, r1);
         reference::residual_layer_norm(residual, branch, s2, w, b, y2, m2, r2);
         EXPECT_TRUE(at::equal(s1.cpu(), s2));
@@ -47,12 +48,14 @@ TEST_P(OnGpu, LayerNormBackwardAgreesWithTheReference) {
         at::Tensor unused = at::empty({R, C}), y = at::empty({R, C}, work()), mean = at::empty({R}),
                    rstd = at::empty({R});
         reference::residual_layer_norm(s, at::Tensor(), unused, w, at::Tensor(), y, mean, rstd);
-        at::Tensor ds1 = gpu(at::ones({R, C})), ds2 = at::ones({R, C}), work1 = gpu(at::empty({R, C}, work())),
-                   work2 = at::empty({R, C}, work());
-        at::Tensor dw1 = gpu(at::ones({C})), dw2 = at::ones({C}), db1 = bias ? gpu(at::ones({C})) : at::Tensor(),
-                   db2 = bias ? at::ones({C}) : at::Tensor(), sum1 = bias ? gpu(at::ones({C})) : at::Tensor(),
+        at::Tensor ds1 = gpu(at::ones({R, C})), ds2 = at::ones({R, C}),
+                   work1 = gpu(at::empty({R, C}, work())), work2 = at::empty({R, C}, work());
+        at::Tensor dw1 = gpu(at::ones({C})), dw2 = at::ones({C}),
+                   db1 = bias ? gpu(at::ones({C})) : at::Tensor(), db2 = bias ? at::ones({C}) : at::Tensor(),
+                   sum1 = bias ? gpu(at::ones({C})) : at::Tensor(),
                    sum2 = bias ? at::ones({C}) : at::Tensor();
-        layer_norm_backward(gpu(dy), gpu(s), gpu(mean), gpu(rstd), gpu(w), ds1, write, work1, dw1, db1, sum1, write);
+        layer_norm_backward(gpu(dy), gpu(s), gpu(mean), gpu(rstd), gpu(w), ds1, write, work1, dw1, db1, sum1,
+                            write);
         reference::layer_norm_backward(dy, s, mean, rstd, w, ds2, write, work2, dw2, db2, sum2, write);
         EXPECT_LT(relative_error(ds1.cpu(), ds2), 2e-5) << R << " x " << C;
         EXPECT_LT(relative_error(work1.cpu(), work2), allowed() + 2e-5);
@@ -68,10 +71,12 @@ TEST_P(OnGpu, GeluAndItsGradientAgreeWithTheReference) {
   for (const auto kind : {Gelu::tanh, Gelu::erf})
     for (const auto& [R, N] : kSizes) {
       const auto x = random_tensor({R, N}, work(), 2), dy = random_tensor({R, N}, work());
-      at::Tensor y1 = gpu(at::empty({R, N}, work())), y2 = at::empty({R, N}, work()), d1 = gpu(dy), d2 = dy.clone();
+      at::Tensor y1 = gpu(at::empty({R, N}, work())), y2 = at::empty({R, N}, work()), d1 = gpu(dy),
+                 d2 = dy.clone();
       at::Tensor db1 = gpu(at::ones({N})), db2 = at::ones({N});
       gelu(gpu(x), y1, kind), reference::gelu(x, y2, kind);
-      gelu_backward(gpu(x), d1, db1, kind, Write::add), reference::gelu_backward(x, d2, db2, kind, Write::add);
+      gelu_backward(gpu(x), d1, db1, kind, Write::add),
+          reference::gelu_backward(x, d2, db2, kind, Write::add);
       EXPECT_LT(relative_error(y1.cpu(), y2), allowed());
       EXPECT_LT(relative_error(d1.cpu(), d2), allowed());
       EXPECT_LT(relative_error(db1.cpu(), db2), allowed());
@@ -98,8 +103,11 @@ TEST_P(OnGpu, CrossEntropyAgreesWithTheReference) {
 
 TEST_P(OnGpu, EmbeddingAndItsGradientAgreeWithTheReference) {
   if (work() == at::kBFloat16) GTEST_SKIP() << "embeddings are float32";
-  for (const auto& [B, T, C, V] : {std::array<std::int64_t, 4>{1, 1, 8, 5}, {3, 17, 64, 11}, {8, 256, 768, 3},
-                                   {4, 100, 1600, 50257}, {16, 64, 32, 1}}) {
+  for (const auto& [B, T, C, V] : {std::array<std::int64_t, 4>{1, 1, 8, 5},
+                                   {3, 17, 64, 11},
+                                   {8, 256, 768, 3},
+                                   {4, 100, 1600, 50257},
+                                   {16, 64, 32, 1}}) {
     const auto tokens = at::randint(V, {B * T}, at::kLong);
     const auto wte = random_tensor({V, C}, at::kFloat), wpe = random_tensor({T + 3, C}, at::kFloat),
                dx = random_tensor({B * T, C}, at::kFloat);
@@ -130,10 +138,10 @@ TEST_P(OnGpu, DropoutDropsWhatTheCpuDrops) {
 
 TEST_P(OnGpu, LinearLayersAgreeWithDoublePrecision) {
   const Gemm gemm;
-  for (const auto& [R, K, N] : {std::array<std::int64_t, 3>{8, 8, 16}, {512, 768, 2304}, {1000, 3072, 768},
-                                {64, 1600, 1600}}) {
-    const auto x = random_tensor({R, K}, work()), w = random_tensor({N, K}, work(), 0.05), b = random_tensor({N}, work()),
-               dy = random_tensor({R, N}, work());
+  for (const auto& [R, K, N] :
+       {std::array<std::int64_t, 3>{8, 8, 16}, {512, 768, 2304}, {1000, 3072, 768}, {64, 1600, 1600}}) {
+    const auto x = random_tensor({R, K}, work()), w = random_tensor({N, K}, work(), 0.05),
+               b = random_tensor({N}, work()), dy = random_tensor({R, N}, work());
     const auto wide = [](const at::Tensor& t) { return t.to(at::kDouble); };
     for (const bool bias : {true, false}) {
       at::Tensor y = gpu(at::empty({R, N}, work()));
@@ -160,10 +168,10 @@ TEST_P(OnGpu, GeluInsideTheProductIsGeluAfterIt) {
   const std::int64_t R = 256, C = 768, H = 3072;
   for (const bool bias : {true, false}) {
     const auto x = gpu(random_tensor({R, C}, work())), w = gpu(random_tensor({H, C}, work(), 0.05)),
-               b = bias ? gpu(random_tensor({H}, work())) : at::Tensor(), dy = gpu(random_tensor({R, C}, work())),
-               back = gpu(random_tensor({C, H}, work(), 0.05));
-    at::Tensor before1 = at::empty({R, H}, x.options()), y1 = at::empty_like(before1), before2 = at::empty_like(before1),
-               y2 = at::empty_like(before1);
+               b = bias ? gpu(random_tensor({H}, work())) : at::Tensor(),
+               dy = gpu(random_tensor({R, C}, work())), back = gpu(random_tensor({C, H}, work(), 0.05));
+    at::Tensor before1 = at::empty({R, H}, x.options()), y1 = at::empty_like(before1),
+               before2 = at::empty_like(before1), y2 = at::empty_like(before1);
     linear_gelu(x, w, b, before1, y1, Gelu::tanh, gemm);
     linear(x, w, b, before2, gemm);
     gelu(before2, y2, Gelu::tanh);
@@ -180,8 +188,12 @@ TEST_P(OnGpu, GeluInsideTheProductIsGeluAfterIt) {
 }
 
 TEST_P(OnGpu, AttentionAgreesWithTheReference) {
-  for (const auto& [B, T, H, D] : {std::array<std::int64_t, 4>{1, 8, 1, 64}, {2, 100, 3, 64}, {1, 1024, 2, 64},
-                                   {3, 257, 2, 32}, {1, 300, 2, 128}, {2, 64, 2, 8}}) {
+  for (const auto& [B, T, H, D] : {std::array<std::int64_t, 4>{1, 8, 1, 64},
+                                   {2, 100, 3, 64},
+                                   {1, 1024, 2, 64},
+                                   {3, 257, 2, 32},
+                                   {1, 300, 2, 128},
+                                   {2, 64, 2, 8}}) {
     const Attention shape{B, H};
     const auto qkv = random_tensor({B * T, 3 * H * D}, work()), dout = random_tensor({B * T, H * D}, work());
     at::Tensor out1 = gpu(at::empty({B * T, H * D}, work())), out2 = at::empty({B * T, H * D}, at::kFloat),
@@ -210,7 +222,8 @@ TEST_P(OnGpu, UpdatesLikeTheReferenceAndLeavesTheWeightsWhenSomethingIsNotFinite
   const std::int64_t n = 40000, cut = 30016;
   const std::vector<FlatPart> parts{{0, 29999, 0.1}, {cut, n, 0.0}};
   const bool copies = work() == at::kBFloat16;
-  auto w = random_tensor({n}, at::kFloat), g = random_tensor({n}, at::kFloat), m = at::zeros({n}), v = at::zeros({n});
+  auto w = random_tensor({n}, at::kFloat), g = random_tensor({n}, at::kFloat), m = at::zeros({n}),
+       v = at::zeros({n});
   auto w1 = gpu(w), g1 = gpu(g), m1 = gpu(m), v1 = gpu(v);
   auto work1 = copies ? gpu(at::zeros({n}, at::kBFloat16)) : w1;
   DeviceUpdate update(parts, 0, n, {0.9, 0.95, 1e-8, 0.5, 10}, w1);
@@ -223,7 +236,9 @@ TEST_P(OnGpu, UpdatesLikeTheReferenceAndLeavesTheWeightsWhenSomethingIsNotFinite
     EXPECT_EQ(got.loss, 2.5);
     EXPECT_EQ(got.grad_norm, 4);
     for (std::size_t p = 0; p < parts.size(); ++p) {
-      const auto piece = [&](const at::Tensor& t) { return t.narrow(0, parts[p].begin, parts[p].end - parts[p].begin); };
+      const auto piece = [&](const at::Tensor& t) {
+        return t.narrow(0, parts[p].begin, parts[p].end - parts[p].begin);
+      };
       auto moved = at::zeros({1}, at::kDouble);
       reference::adamw(piece(w), piece(g), piece(m), piece(v), at::Tensor(),
                        {1e-2, 0.9, 0.95, 1e-8, parts[p].weight_decay, 0.5 / (4 + 1e-6), step}, moved);

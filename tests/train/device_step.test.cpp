@@ -32,14 +32,18 @@ TEST_F(StepOnGpu, WeightsMomentsAndLossesOfFiveSteps) {
   for (std::size_t s = 0; s < 5; ++s) {
     const auto result = run.step.run(static_cast<std::int64_t>(s), run.batch(s), false);
     EXPECT_NEAR(result.loss / run.expected["train"]["losses"][s].get<double>(), 1, 1e-5) << s;
-    EXPECT_NEAR(result.grad_norm / run.expected["train"]["grad_norm_before_clip"][s].get<double>(), 1, 1e-4) << s;
+    EXPECT_NEAR(result.grad_norm / run.expected["train"]["grad_norm_before_clip"][s].get<double>(), 1, 1e-4)
+        << s;
     if (s == 0) {
       EXPECT_LT(largest_difference(run, run.store.master(), "after_step1.safetensors", ""), 5e-6);
     }
   }
   EXPECT_LT(largest_difference(run, run.store.master(), "after_step5.safetensors", ""), 5e-6);
-  EXPECT_LT(largest_difference(run, run.optimizer.exp_avg(), "adam_state_step5.safetensors", "exp_avg."), 1e-6);
-  EXPECT_LT(largest_difference(run, run.optimizer.exp_avg_sq(), "adam_state_step5.safetensors", "exp_avg_sq."), 1e-6);
+  EXPECT_LT(largest_difference(run, run.optimizer.exp_avg(), "adam_state_step5.safetensors", "exp_avg."),
+            1e-6);
+  EXPECT_LT(
+      largest_difference(run, run.optimizer.exp_avg_sq(), "adam_state_step5.safetensors", "exp_avg_sq."),
+      1e-6);
 }
 
 /// What the weights are after ten steps on the same five batches.
@@ -65,7 +69,8 @@ TEST_F(StepOnGpu, ResultsTakenOneStepLateAreTheSame) {
   const auto weights = ten_steps(at_once, false, a);
   EXPECT_TRUE(at::equal(weights, ten_steps(late, true, b)));
   EXPECT_EQ(a, b);
-  EXPECT_LT((weights - ten_steps(cpu, false, c)).abs().max().item<double>(), 1e-3);  // AdamW enlarges rounding
+  EXPECT_LT((weights - ten_steps(cpu, false, c)).abs().max().item<double>(),
+            1e-3);  // AdamW enlarges rounding
   for (std::size_t s = 0; s < a.size(); ++s) EXPECT_NEAR(a[s] / c[s], 1, 1e-4) << s;
 }
 
@@ -91,7 +96,8 @@ TEST_F(StepOnGpu, AllocatesNothingAndNeverWaitsInTheSteadyState) {
 TEST_F(StepOnGpu, SkipsTheUpdateWhenAGradientIsNotFinite) {
   OracleRun run(1.0, kGpu);
   for (std::int64_t s = 0; s < 4; ++s) run.step.run(s, run.batch(static_cast<std::size_t>(s)), false);
-  ParamStore::view(run.store.master(), run.store.find("ln_f.weight")).fill_(std::numeric_limits<float>::infinity());
+  ParamStore::view(run.store.master(), run.store.find("ln_f.weight"))
+      .fill_(std::numeric_limits<float>::infinity());
   const auto before = run.store.master().clone(), moments = run.optimizer.exp_avg().clone();
   const auto result = run.step.run(4, run.batch(4), true);
   EXPECT_FALSE(std::isfinite(result.loss) && std::isfinite(result.grad_norm));

@@ -1,5 +1,5 @@
-// Five AdamW steps against transformers' GPT2LMHeadModel and torch.optim.AdamW, the batch shared out over 1, 2
-// and 4 ranks.
+// Five AdamW steps against transformers' GPT2LMHeadModel and torch.optim.AdamW, the batch shared out over 1,
+// 2 and 4 ranks.
 #include "train/oracle_run.hpp"
 
 namespace weightscope {

@@ -81,7 +81,7 @@ inline at::Tensor ill_conditioned(const Parameter& p) {
 /// Largest difference to PREFIX + "transformer." + name of a fixture, Conv1D weights transposed; the K third
 /// of c_attn.bias, whose true gradient is zero, left out.
 inline double largest_difference(const OracleRun& run, const at::Tensor& flat, const std::string& file,
-                          const std::string& prefix) {
+                                 const std::string& prefix) {
   const auto fixture = Safetensors::open(kFolder + file);
   double worst = 0;
   int compared = 0;

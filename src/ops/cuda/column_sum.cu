@@ -5,9 +5,9 @@
 namespace weightscope::ops::cuda {
 namespace {
 
-constexpr unsigned kRows = 8;        // of a block at a time
-constexpr Index kColumns = 8 * 32;   // of a block: eight a lane
-constexpr Index kBlocks = 132 * 8;   // aimed at
+constexpr unsigned kRows = 8;       // of a block at a time
+constexpr Index kColumns = 8 * 32;  // of a block: eight a lane
+constexpr Index kBlocks = 132 * 8;  // aimed at
 
 /// partial [gridDim.y][N]: the sums of this block's rows.
 template <class T>

@@ -1,5 +1,7 @@
-// One block a row, which it keeps in shared memory: a row is read once and written once. Rows that do not fit are
-// read twice.
+// One block a row, which it keeps in shared memory: a row is read once and written once. Rows that do not fit
+// are read twice.
+#include <cuda_pipeline.h>
+
 #include <cfloat>
 
 #include "ops/cuda/device.cuh"
@@ -59,6 +61,18 @@ __device__ void for_eights(const T* row, int vocab, int columns, F&& f) {
   }
 }
 
+/// Brings a row into shared memory, all of it under way at once; each thread waits for what it will read
+/// itself.
+template <class T>
+__device__ void keep(T* kept, const T* row, int columns) {
+  constexpr int kVector = 16 / sizeof(T), kStep = static_cast<int>(kThreads) * 8;
+  for (int c = static_cast<int>(threadIdx.x) * 8; c < columns; c += kStep)
+#pragma unroll
+    for (int i = 0; i < 8; i += kVector) __pipeline_memcpy_async(kept + c + i, row + c + i, 16);
+  __pipeline_commit();
+  __pipeline_wait_prior(0);
+}
+
 /// Exponentials are of base 2, with the logits scaled: one multiply-add and one instruction each.
 template <class T, bool Kept>
 __global__ void __launch_bounds__(kThreads)
@@ -68,11 +82,10 @@ __global__ void __launch_bounds__(kThreads)
   extern __shared__ uint4 memory[];
   T* kept = reinterpret_cast<T*>(memory);
   const int target = static_cast<int>(targets[blockIdx.x]);
+  if (Kept) keep(kept, row, columns);
   float m = -FLT_MAX;
-  for_eights<false>(row, vocab, columns, [&](int c, const Eight<T>& v, int live) {
-    if (Kept) copy8(kept + c, row + c);
-    m = fmaxf(m, largest_of(v.x, live));
-  });
+  for_eights<false>(Kept ? kept : row, vocab, columns,
+                    [&](int, const Eight<T>& v, int live) { m = fmaxf(m, largest_of(v.x, live)); });
   const float shift = block_combine(m, Larger{}) * kLog2e;
   float total = 0;
   for_eights<false>(Kept ? kept : row, vocab, columns, [&](int, const Eight<T>& v, int live) {
@@ -124,7 +137,8 @@ int cross_entropy(T* logits, const Index* targets, float dscale, Index R, Index 
   const bool kept = bytes <= kMostShared && dscale != 0;
   const auto kernel = kept ? rows<T, true> : rows<T, false>;
   if (kept)
-    if (const auto set = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
+    if (const auto set =
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
         set != cudaSuccess)
       return set;
   kernel<<<static_cast<unsigned>(R), kThreads, kept ? bytes : 0, on>>>(

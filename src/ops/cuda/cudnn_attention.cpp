@@ -19,7 +19,8 @@ using Tensor = std::shared_ptr<fe::graph::Tensor_attributes>;
 using Shape = CudnnAttention::Shape;
 
 void check_graph(fe::error_t error, const char* call) {
-  if (!error.is_good()) throw Error(Fault::internal, std::string("cuDNN ") + call + ": " + error.get_message());
+  if (!error.is_good())
+    throw Error(Fault::internal, std::string("cuDNN ") + call + ": " + error.get_message());
 }
 
 std::vector<std::int64_t> dims(const Shape& s) { return {s.B, s.H, s.T, s.D}; }
@@ -69,7 +70,9 @@ struct Plan {
   void run(cudnnHandle_t handle, const std::vector<void*>& pointers, void* space, cudaStream_t stream) {
     std::unordered_map<Tensor, void*> pack;
     for (std::size_t i = 0; i < tensors.size(); ++i) pack[tensors[i]] = pointers[i];
-    const auto execute = [&](std::int64_t plan) { return graph.execute_plan_at_index(handle, pack, space, plan); };
+    const auto execute = [&](std::int64_t plan) {
+      return graph.execute_plan_at_index(handle, pack, space, plan);
+    };
     if (chosen < 0) {
       const auto count = static_cast<std::size_t>(graph.get_execution_plan_count());
       if (!is_captured(stream))
@@ -139,33 +142,38 @@ struct CudnnAttention::Impl {
   }
 };
 
-CudnnAttention::CudnnAttention() : impl_(std::make_unique<Impl>()) { check(cudnnCreate(&impl_->handle), "cudnnCreate"); }
+CudnnAttention::CudnnAttention() : impl_(std::make_unique<Impl>()) {
+  check(cudnnCreate(&impl_->handle), "cudnnCreate");
+}
 CudnnAttention::~CudnnAttention() {
   impl_->plans.clear();
   cudnnDestroy(impl_->handle);
 }
 
-bool CudnnAttention::serves(std::int64_t D, int capability) { return capability >= 90 && D % 8 == 0 && D <= 128; }
+bool CudnnAttention::serves(std::int64_t D, int capability) {
+  return capability >= 90 && D % 8 == 0 && D <= 128;
+}
 
 std::size_t CudnnAttention::workspace_bytes(const Shape& shape) {
   const auto& pair = impl_->of(shape);
   return static_cast<std::size_t>(std::max(pair.forward.workspace, pair.backward.workspace));
 }
 
-void CudnnAttention::forward(const Shape& s, const void* qkv, void* out, float* lse, void* workspace, void* stream) {
+void CudnnAttention::forward(const Shape& s, const void* qkv, void* out, float* lse, void* workspace,
+                             void* stream) {
   check(cudnnSetStream(impl_->handle, static_cast<cudaStream_t>(stream)), "cudnnSetStream");
-  impl_->of(s).forward.run(impl_->handle, {part(qkv, s, 0), part(qkv, s, 1), part(qkv, s, 2), out, lse}, workspace,
-                            static_cast<cudaStream_t>(stream));
+  impl_->of(s).forward.run(impl_->handle, {part(qkv, s, 0), part(qkv, s, 1), part(qkv, s, 2), out, lse},
+                           workspace, static_cast<cudaStream_t>(stream));
 }
 
-void CudnnAttention::backward(const Shape& s, const void* dout, const void* qkv, const void* out, const float* lse,
-                              void* dqkv, void* workspace, void* stream) {
+void CudnnAttention::backward(const Shape& s, const void* dout, const void* qkv, const void* out,
+                              const float* lse, void* dqkv, void* workspace, void* stream) {
   check(cudnnSetStream(impl_->handle, static_cast<cudaStream_t>(stream)), "cudnnSetStream");
-  impl_->of(s).backward.run(impl_->handle,
-                            {part(qkv, s, 0), part(qkv, s, 1), part(qkv, s, 2), const_cast<void*>(out),
-                             const_cast<void*>(dout), const_cast<float*>(lse), part(dqkv, s, 0), part(dqkv, s, 1),
-                             part(dqkv, s, 2)},
-                            workspace, static_cast<cudaStream_t>(stream));
+  impl_->of(s).backward.run(
+      impl_->handle,
+      {part(qkv, s, 0), part(qkv, s, 1), part(qkv, s, 2), const_cast<void*>(out), const_cast<void*>(dout),
+       const_cast<float*>(lse), part(dqkv, s, 0), part(dqkv, s, 1), part(dqkv, s, 2)},
+      workspace, static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace weightscope::ops::cuda

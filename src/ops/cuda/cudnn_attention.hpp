@@ -5,9 +5,9 @@
 
 namespace weightscope::ops::cuda {
 
-/// Causal attention of bf16 through cuDNN's fused kernels, which read q, k, v inside the fused projection [B·T,
-/// 3C] and write gradients there: nothing is copied. The fastest of cuDNN's plans for a shape is taken, timed at the
-/// first call.
+/// Causal attention of bf16 through cuDNN's fused kernels, which read q, k, v inside the fused projection
+/// [B·T, 3C] and write gradients there: nothing is copied. The fastest of cuDNN's plans for a shape is taken,
+/// timed at the first call.
 class CudnnAttention {
  public:
   struct Shape {
@@ -26,8 +26,8 @@ class CudnnAttention {
   std::size_t workspace_bytes(const Shape& shape);
   /// lse: [B, H, T] float.
   void forward(const Shape& shape, const void* qkv, void* out, float* lse, void* workspace, void* stream);
-  void backward(const Shape& shape, const void* dout, const void* qkv, const void* out, const float* lse, void* dqkv,
-                void* workspace, void* stream);
+  void backward(const Shape& shape, const void* dout, const void* qkv, const void* out, const float* lse,
+                void* dqkv, void* workspace, void* stream);
 
  private:
   struct Impl;

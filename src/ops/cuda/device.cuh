@@ -58,13 +58,6 @@ __device__ inline Eight<bf16> load8(const bf16* p) {
   }
   return e;
 }
-/// As it lies in memory; a second load8() of the same elements is then free.
-template <class T>
-__device__ void copy8(T* to, const T* from) {
-  constexpr int kVectors = 8 * sizeof(T) / sizeof(uint4);
-#pragma unroll
-  for (int i = 0; i < kVectors; ++i) reinterpret_cast<uint4*>(to)[i] = reinterpret_cast<const uint4*>(from)[i];
-}
 __device__ inline void store8(float* p, const float (&x)[8]) {
   store4(p, {x[0], x[1], x[2], x[3]}), store4(p + 4, {x[4], x[5], x[6], x[7]});
 }
@@ -76,9 +69,15 @@ __device__ inline void store8(bf16* p, const float (&x)[8]) {
   *reinterpret_cast<uint4*>(p) = raw;
 }
 
-__device__ inline float4 operator+(float4 a, float4 b) { return {a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w}; }
-__device__ inline float4 operator-(float4 a, float4 b) { return {a.x - b.x, a.y - b.y, a.z - b.z, a.w - b.w}; }
-__device__ inline float4 operator*(float4 a, float4 b) { return {a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w}; }
+__device__ inline float4 operator+(float4 a, float4 b) {
+  return {a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w};
+}
+__device__ inline float4 operator-(float4 a, float4 b) {
+  return {a.x - b.x, a.y - b.y, a.z - b.z, a.w - b.w};
+}
+__device__ inline float4 operator*(float4 a, float4 b) {
+  return {a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w};
+}
 __device__ inline float4 operator*(float4 a, float s) { return {a.x * s, a.y * s, a.z * s, a.w * s}; }
 __device__ inline float sum(float4 a) { return (a.x + a.y) + (a.z + a.w); }
 __device__ inline float4 splat(float s) { return {s, s, s, s}; }

@@ -20,7 +20,8 @@ at::Tensor device_copy(const void* from, std::size_t bytes, const at::Tensor& li
 }
 
 at::Tensor pinned(std::size_t bytes) {
-  return at::zeros({static_cast<std::int64_t>(bytes)}, at::TensorOptions().dtype(at::kByte).pinned_memory(true));
+  return at::zeros({static_cast<std::int64_t>(bytes)},
+                   at::TensorOptions().dtype(at::kByte).pinned_memory(true));
 }
 
 }  // namespace
@@ -68,8 +69,8 @@ void DeviceUpdate::set(std::int64_t step, double lr) {
   const auto t = static_cast<double>(step);
   const auto& s = i.settings;
   const cuda::UpdateInputs in{static_cast<float>(lr), static_cast<float>(lr / (1 - std::pow(s.beta1, t))),
-                              static_cast<float>(1 / std::sqrt(1 - std::pow(s.beta2, t))), static_cast<float>(s.clip),
-                              s.tokens};
+                              static_cast<float>(1 / std::sqrt(1 - std::pow(s.beta2, t))),
+                              static_cast<float>(s.clip), s.tokens};
   auto& slot = i.slot(step);
   slot.arrived.synchronize();  // what went through this slot two steps ago has been read
   std::memcpy(slot.inputs.data_ptr(), &in, sizeof in);
@@ -77,14 +78,15 @@ void DeviceUpdate::set(std::int64_t step, double lr) {
 }
 
 void DeviceUpdate::run(const at::Tensor& w, const at::Tensor& g, const at::Tensor& m, const at::Tensor& v,
-                       const at::Tensor& work, const at::Tensor& loss_sum, const at::Tensor& squares, bool measure) {
+                       const at::Tensor& work, const at::Tensor& loss_sum, const at::Tensor& squares,
+                       bool measure) {
   auto& i = *impl_;
   void* stream = cuda::stream_of(w);
   auto* tiles = cuda::data<const cuda::UpdateTile>(i.tiles);
   auto* in = cuda::data<const cuda::UpdateInputs>(i.inputs);
   auto* outcome = cuda::data<cuda::UpdateOutcome>(i.outcome);
-  cuda::check(cuda::prepare_update(in, cuda::data<const double>(loss_sum), cuda::data<const double>(squares), outcome,
-                                   stream),
+  cuda::check(cuda::prepare_update(in, cuda::data<const double>(loss_sum), cuda::data<const double>(squares),
+                                   outcome, stream),
               "prepare_update");
   const cuda::AdamWPointers p{cuda::data<float>(w),
                               cuda::data<const float>(g),
@@ -98,7 +100,8 @@ void DeviceUpdate::run(const at::Tensor& w, const at::Tensor& g, const at::Tenso
   auto* moved = measure ? cuda::data<double>(i.tile_moved) : nullptr;
   cuda::check(cuda::adamw(p, tiles, i.tile_count, in, outcome, moved, stream), "adamw");
   if (measure)
-    cuda::check(cuda::sum_tiles(tiles, moved, i.tile_count, cuda::data<double>(i.moved), i.parts, stream), "sum_tiles");
+    cuda::check(cuda::sum_tiles(tiles, moved, i.tile_count, cuda::data<double>(i.moved), i.parts, stream),
+                "sum_tiles");
 }
 
 void DeviceUpdate::send_back(std::int64_t step, bool measured) {

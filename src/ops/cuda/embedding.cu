@@ -28,15 +28,17 @@ __global__ void number(const Index* __restrict__ tokens, std::uint32_t* __restri
   if (i < R) keys[i] = static_cast<std::uint32_t>(tokens[i]), rows[i] = static_cast<std::uint32_t>(i);
 }
 
-/// first, last [chunks][C]: what the first and the last run of a chunk add up to here, where they go on in the
-/// chunk before or after. A chunk that is one such run from end to end counts as `first`.
+/// first, last [chunks][C]: what the first and the last run of a chunk add up to here, where they go on in
+/// the chunk before or after. A chunk that is one such run from end to end counts as `first`.
 __global__ void __launch_bounds__(kThreads)
     chunk_sums(const float* __restrict__ dx, const std::uint32_t* __restrict__ keys,
                const std::uint32_t* __restrict__ rows, float* __restrict__ dwte, float* __restrict__ first,
                float* __restrict__ last, Index R, Index C) {
   const Index begin = blockIdx.x * kChunk, end = begin + kChunk < R ? begin + kChunk : R;
-  const bool goes_back = begin > 0 && keys[begin - 1] == keys[begin], goes_on = end < R && keys[end - 1] == keys[end];
-  for (Index c = (blockIdx.y * kThreads + threadIdx.x) * 4; c < C; c += static_cast<Index>(gridDim.y) * kThreads * 4) {
+  const bool goes_back = begin > 0 && keys[begin - 1] == keys[begin],
+             goes_on = end < R && keys[end - 1] == keys[end];
+  for (Index c = (blockIdx.y * kThreads + threadIdx.x) * 4; c < C;
+       c += static_cast<Index>(gridDim.y) * kThreads * 4) {
     float4 run = splat(0);
     Index run_begin = begin;
     for (Index i = begin; i < end; ++i) {
@@ -47,7 +49,8 @@ __global__ void __launch_bounds__(kThreads)
       else if (i + 1 == end && goes_on)
         store4(last + blockIdx.x * C + c, run);
       else
-        store4(dwte + static_cast<Index>(keys[i]) * C + c, load4(dwte + static_cast<Index>(keys[i]) * C + c) + run);
+        store4(dwte + static_cast<Index>(keys[i]) * C + c,
+               load4(dwte + static_cast<Index>(keys[i]) * C + c) + run);
       run = splat(0), run_begin = i + 1;
     }
   }
@@ -55,15 +58,17 @@ __global__ void __launch_bounds__(kThreads)
 
 /// Joins the runs that begin in chunk blockIdx.x and end in a later one.
 __global__ void __launch_bounds__(kThreads)
-    join_runs(const std::uint32_t* __restrict__ keys, float* __restrict__ dwte, const float* __restrict__ first,
-              const float* __restrict__ last, Index R, Index C) {
+    join_runs(const std::uint32_t* __restrict__ keys, float* __restrict__ dwte,
+              const float* __restrict__ first, const float* __restrict__ last, Index R, Index C) {
   const Index begin = blockIdx.x * kChunk, end = begin + kChunk;
   if (end >= R || keys[end - 1] != keys[end]) return;
   const std::uint32_t token = keys[end - 1];
   if (keys[begin] == token && begin > 0 && keys[begin - 1] == token) return;  // it began in an earlier chunk
-  Index chunks = 1;  // after this one
-  while ((blockIdx.x + chunks + 1) * kChunk < R && keys[(blockIdx.x + chunks + 1) * kChunk] == token) ++chunks;
-  for (Index c = (blockIdx.y * kThreads + threadIdx.x) * 4; c < C; c += static_cast<Index>(gridDim.y) * kThreads * 4) {
+  Index chunks = 1;                                                           // after this one
+  while ((blockIdx.x + chunks + 1) * kChunk < R && keys[(blockIdx.x + chunks + 1) * kChunk] == token)
+    ++chunks;
+  for (Index c = (blockIdx.y * kThreads + threadIdx.x) * 4; c < C;
+       c += static_cast<Index>(gridDim.y) * kThreads * 4) {
     float4 run = load4(last + blockIdx.x * C + c);
 #pragma unroll 8
     for (Index k = 1; k <= chunks; ++k) run = run + load4(first + (blockIdx.x + k) * C + c);
@@ -73,9 +78,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 /// dwpe[t] = or += Σ over samples; rows beyond T become zero on assign.
-__global__ void __launch_bounds__(kThreads)
-    positions(const float* __restrict__ dx, float* __restrict__ dwpe, bool add, Index B, Index T, Index quads,
-              Index rows) {
+__global__ void __launch_bounds__(kThreads) positions(const float* __restrict__ dx, float* __restrict__ dwpe,
+                                                      bool add, Index B, Index T, Index quads, Index rows) {
   const Index i = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= rows * quads) return;
   const Index t = i / quads, c = i % quads * 4, C = quads * 4;
@@ -106,25 +110,26 @@ Layout layout(Index R, Index C) {
 
 int embedding(const Index* tokens, const float* wte, const float* wpe, float* x, Index R, Index T, Index C,
               void* stream) {
-  look_up<<<blocks_for(R * C / 4, kThreads), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(tokens, wte, wpe, x,
-                                                                                              R, T, C / 4);
+  look_up<<<blocks_for(R * C / 4, kThreads), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
+      tokens, wte, wpe, x, R, T, C / 4);
   return static_cast<int>(cudaGetLastError());
 }
 
 std::size_t embedding_scratch(Index R, Index C) { return layout(R, C).total; }
 
-int embedding_backward(const float* dx, const Index* tokens, float* dwte, float* dwpe, bool add, Index R, Index T,
-                       Index C, Index vocab, Index position_rows, void* scratch, void* stream) {
+int embedding_backward(const float* dx, const Index* tokens, float* dwte, float* dwpe, bool add, Index R,
+                       Index T, Index C, Index vocab, Index position_rows, void* scratch, void* stream) {
   const auto on = static_cast<cudaStream_t>(stream);
   const Layout l = layout(R, C);
   auto* at = static_cast<std::byte*>(scratch);
   const auto take = [&](std::size_t bytes) { return std::exchange(at, at + bytes); };
-  auto *keys = reinterpret_cast<std::uint32_t*>(take(l.list)), *rows = reinterpret_cast<std::uint32_t*>(take(l.list)),
+  auto *keys = reinterpret_cast<std::uint32_t*>(take(l.list)),
+       *rows = reinterpret_cast<std::uint32_t*>(take(l.list)),
        *sorted = reinterpret_cast<std::uint32_t*>(take(l.list)),
        *sorted_rows = reinterpret_cast<std::uint32_t*>(take(l.list));
   auto *first = reinterpret_cast<float*>(take(l.partial)), *last = reinterpret_cast<float*>(take(l.partial));
   positions<<<blocks_for(position_rows * C / 4, kThreads), kThreads, 0, on>>>(dx, dwpe, add, R / T, T, C / 4,
-                                                                             position_rows);
+                                                                              position_rows);
   number<<<blocks_for(R, kThreads), kThreads, 0, on>>>(tokens, keys, rows, R);
   int bits = 1;
   while ((Index{1} << bits) < vocab) ++bits;

@@ -14,8 +14,9 @@ inline bool is_captured(cudaStream_t stream) {
   return status != cudaStreamCaptureStatusNone;
 }
 
-/// The number of the quickest of `count` candidates. run(i) enqueues candidate i and returns false where it cannot
-/// run. A candidate must win by 2 %: the first one is what the library itself would take. The host waits.
+/// The number of the quickest of `count` candidates. run(i) enqueues candidate i and returns false where it
+/// cannot run. A candidate must win by 2 %: the first one is what the library itself would take. The host
+/// waits.
 template <class F>
 std::size_t fastest(std::size_t count, cudaStream_t stream, F&& run) {
   constexpr int kWarmUps = 2, kRuns = 6;

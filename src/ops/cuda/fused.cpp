@@ -38,8 +38,8 @@ void bias_backward(const at::Tensor& dy_RN, at::Tensor& db_N, Write write) {
   const Index R = dy_RN.size(0), N = dy_RN.size(1);
   with_type(dy_RN, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
-    check(column_sum(data<const T>(dy_RN), data<float>(db_N), adds(write), R, N, floats(dy_RN, column_sum_scratch(R, N)),
-                     stream_of(dy_RN)),
+    check(column_sum(data<const T>(dy_RN), data<float>(db_N), adds(write), R, N,
+                     floats(dy_RN, column_sum_scratch(R, N)), stream_of(dy_RN)),
           "column_sum");
   });
 }
@@ -51,9 +51,10 @@ void residual_layer_norm(const at::Tensor& residual_RC, const at::Tensor& branch
     return reference::residual_layer_norm(residual_RC, branch_RC, s_RC, w_C, b_C, y_RC, mean_R, rstd_R);
   with_type(y_RC, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
-    check(cuda::residual_layer_norm(data<const float>(residual_RC), data<const T>(branch_RC), data<float>(s_RC),
-                                    data<const float>(w_C), data<const float>(b_C), data<T>(y_RC), data<float>(mean_R),
-                                    data<float>(rstd_R), y_RC.size(0), y_RC.size(1), stream_of(y_RC)),
+    check(cuda::residual_layer_norm(data<const float>(residual_RC), data<const T>(branch_RC),
+                                    data<float>(s_RC), data<const float>(w_C), data<const float>(b_C),
+                                    data<T>(y_RC), data<float>(mean_R), data<float>(rstd_R), y_RC.size(0),
+                                    y_RC.size(1), stream_of(y_RC)),
           "residual_layer_norm");
   });
 }
@@ -64,15 +65,16 @@ void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const 
                          Write write) {
   const Index R = dy_RC.size(0), C = dy_RC.size(1);
   if (C > kWidestNorm)
-    return reference::layer_norm_backward(dy_RC, s_RC, mean_R, rstd_R, w_C, ds_RC, onto, ds_work_RC, dw_C, db_C,
-                                          ds_sum_C, write);
+    return reference::layer_norm_backward(dy_RC, s_RC, mean_R, rstd_R, w_C, ds_RC, onto, ds_work_RC, dw_C,
+                                          db_C, ds_sum_C, write);
   with_type(dy_RC, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
     T* work = ds_work_RC.is_same(ds_RC) ? nullptr : data<T>(ds_work_RC);
-    check(cuda::layer_norm_backward(data<const T>(dy_RC), data<const float>(s_RC), data<const float>(mean_R),
-                                    data<const float>(rstd_R), data<const float>(w_C), data<float>(ds_RC), adds(onto),
-                                    work, {data<float>(dw_C), data<float>(db_C), data<float>(ds_sum_C)}, adds(write), R, C,
-                                    floats(dy_RC, layer_norm_scratch(R, C)), stream_of(dy_RC)),
+    check(cuda::layer_norm_backward(
+              data<const T>(dy_RC), data<const float>(s_RC), data<const float>(mean_R),
+              data<const float>(rstd_R), data<const float>(w_C), data<float>(ds_RC), adds(onto), work,
+              {data<float>(dw_C), data<float>(db_C), data<float>(ds_sum_C)}, adds(write), R, C,
+              floats(dy_RC, layer_norm_scratch(R, C)), stream_of(dy_RC)),
           "layer_norm_backward");
   });
 }
@@ -80,14 +82,16 @@ void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const 
 void gelu(const at::Tensor& x_RN, at::Tensor& y_RN, Gelu kind) {
   with_type(x_RN, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
-    check(cuda::gelu(data<const T>(x_RN), data<T>(y_RN), x_RN.numel(), kind == Gelu::erf, stream_of(x_RN)), "gelu");
+    check(cuda::gelu(data<const T>(x_RN), data<T>(y_RN), x_RN.numel(), kind == Gelu::erf, stream_of(x_RN)),
+          "gelu");
   });
 }
 
 void gelu_backward(const at::Tensor& x_RN, at::Tensor& dy_RN, at::Tensor& db_N, Gelu kind, Write write) {
   with_type(x_RN, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
-    check(cuda::gelu_backward(data<const T>(x_RN), data<T>(dy_RN), x_RN.numel(), kind == Gelu::erf, stream_of(x_RN)),
+    check(cuda::gelu_backward(data<const T>(x_RN), data<T>(dy_RN), x_RN.numel(), kind == Gelu::erf,
+                              stream_of(x_RN)),
           "gelu_backward");
   });
   if (db_N.defined()) cuda::bias_backward(dy_RN, db_N, write);
@@ -97,17 +101,17 @@ void cross_entropy(at::Tensor& logits, const at::Tensor& targets_R, std::int64_t
                    at::Tensor& loss_sum) {
   with_type(logits, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
-    check(cuda::cross_entropy(data<T>(logits), data<const Index>(targets_R), static_cast<float>(dscale), logits.size(0),
-                              vocab, logits.size(1), data<double>(loss_sum), floats(logits, logits.size(0)),
-                              stream_of(logits)),
+    check(cuda::cross_entropy(data<T>(logits), data<const Index>(targets_R), static_cast<float>(dscale),
+                              logits.size(0), vocab, logits.size(1), data<double>(loss_sum),
+                              floats(logits, logits.size(0)), stream_of(logits)),
           "cross_entropy");
   });
 }
 
 void embedding(const at::Tensor& tokens_R, const at::Tensor& wte, const at::Tensor& wpe, std::int64_t T,
                at::Tensor& x_RC) {
-  check(cuda::embedding(data<const Index>(tokens_R), data<const float>(wte), data<const float>(wpe), data<float>(x_RC),
-                        x_RC.size(0), T, x_RC.size(1), stream_of(x_RC)),
+  check(cuda::embedding(data<const Index>(tokens_R), data<const float>(wte), data<const float>(wpe),
+                        data<float>(x_RC), x_RC.size(0), T, x_RC.size(1), stream_of(x_RC)),
         "embedding");
 }
 
@@ -123,8 +127,9 @@ void embedding_backward(const at::Tensor& dx_RC, const at::Tensor& tokens_R, std
 void dropout(at::Tensor& x_RC, double p, const Philox& stream, std::int64_t first_row) {
   with_type(x_RC, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
-    check(cuda::dropout(data<T>(x_RC), p, stream.key(), first_row, x_RC.size(0), x_RC.size(1), stream_of(x_RC)),
-          "dropout");
+    check(
+        cuda::dropout(data<T>(x_RC), p, stream.key(), first_row, x_RC.size(0), x_RC.size(1), stream_of(x_RC)),
+        "dropout");
   });
 }
 
@@ -132,7 +137,8 @@ at::Tensor sum_of_squares(const at::Tensor& x) {
   auto out = at::empty({1}, x.options().dtype(at::kDouble));
   const auto tiles = static_cast<std::size_t>((x.numel() + kSquareTile - 1) / kSquareTile);
   check(cuda::sum_of_squares(data<const float>(x), x.numel(), data<double>(out),
-                             static_cast<double*>(Workbench::of(x).scratch(tiles * sizeof(double))), stream_of(x)),
+                             static_cast<double*>(Workbench::of(x).scratch(tiles * sizeof(double))),
+                             stream_of(x)),
         "sum_of_squares");
   return out;
 }

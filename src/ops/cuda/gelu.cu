@@ -5,7 +5,7 @@ namespace weightscope::ops::cuda {
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr float kRoot = 0.7978845608028654f;     // sqrt(2/π)
+constexpr float kRoot = 0.7978845608028654f;  // sqrt(2/π)
 constexpr float kCube = 0.044715f, kHalfRoot = 0.70710678118654752f, kInverseRoot2Pi = 0.3989422804014327f;
 
 __device__ float value(float x, bool erf) {
@@ -20,7 +20,8 @@ __device__ float slope(float x, bool erf) {
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) forward(const T* __restrict__ x, T* __restrict__ y, Index n, bool erf) {
+__global__ void __launch_bounds__(kThreads)
+    forward(const T* __restrict__ x, T* __restrict__ y, Index n, bool erf) {
   const Index i = (static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x) * 8;
   if (i >= n) return;
   auto v = load8(x + i);
@@ -30,7 +31,8 @@ __global__ void __launch_bounds__(kThreads) forward(const T* __restrict__ x, T* 
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) backward(const T* __restrict__ x, T* __restrict__ dy, Index n, bool erf) {
+__global__ void __launch_bounds__(kThreads)
+    backward(const T* __restrict__ x, T* __restrict__ dy, Index n, bool erf) {
   const Index i = (static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x) * 8;
   if (i >= n) return;
   const auto v = load8(x + i);

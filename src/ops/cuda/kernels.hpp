@@ -17,10 +17,10 @@ constexpr Index kWidestNorm = 4096;
 constexpr Index kSquareTile = 16384;
 
 template <class T>
-int residual_layer_norm(const float* residual, const T* branch, float* s, const float* w, const float* b, T* y,
-                        float* mean, float* rstd, Index R, Index C, void* stream);
-/// Column sums, each = or +=; null where nobody wants them. ds_sum: of ds, the gradient of what was added to the
-/// stream.
+int residual_layer_norm(const float* residual, const T* branch, float* s, const float* w, const float* b,
+                        T* y, float* mean, float* rstd, Index R, Index C, void* stream);
+/// Column sums, each = or +=; null where nobody wants them. ds_sum: of ds, the gradient of what was added to
+/// the stream.
 struct NormGradients {
   float *dw, *db, *ds_sum;
 };
@@ -28,8 +28,8 @@ struct NormGradients {
 Index layer_norm_scratch(Index R, Index C);
 template <class T>
 int layer_norm_backward(const T* dy, const float* s, const float* mean, const float* rstd, const float* w,
-                        float* ds, bool add_to_ds, T* ds_work, const NormGradients& out, bool add, Index R, Index C,
-                        float* scratch, void* stream);
+                        float* ds, bool add_to_ds, T* ds_work, const NormGradients& out, bool add, Index R,
+                        Index C, float* scratch, void* stream);
 
 template <class T>
 int gelu(const T* x, T* y, Index n, bool erf, void* stream);
@@ -49,8 +49,8 @@ int embedding(const Index* tokens, const float* wte, const float* wpe, float* x,
               void* stream);
 /// Bytes of scratch that embedding_backward needs.
 std::size_t embedding_scratch(Index R, Index C);
-int embedding_backward(const float* dx, const Index* tokens, float* dwte, float* dwpe, bool add, Index R, Index T,
-                       Index C, Index vocab, Index positions, void* scratch, void* stream);
+int embedding_backward(const float* dx, const Index* tokens, float* dwte, float* dwpe, bool add, Index R,
+                       Index T, Index C, Index vocab, Index positions, void* scratch, void* stream);
 
 template <class T>
 int dropout(T* x, double p, std::uint64_t key, Index first_row, Index R, Index C, void* stream);
@@ -71,8 +71,8 @@ struct UpdateOutcome {
   std::int32_t finite;  ///< 0: the weights stay as they are
 };
 /// outcome from Σ loss and Σ gradient², both of the global batch.
-int prepare_update(const UpdateInputs* in, const double* loss_sum, const double* squares, UpdateOutcome* outcome,
-                   void* stream);
+int prepare_update(const UpdateInputs* in, const double* loss_sum, const double* squares,
+                   UpdateOutcome* outcome, void* stream);
 
 /// A piece of the flat buffers inside one parameter.
 struct UpdateTile {

@@ -12,9 +12,9 @@ constexpr unsigned kParts = 3;
 
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
-    forward(const float* __restrict__ residual, const T* __restrict__ branch, float* s, const float* __restrict__ w,
-            const float* __restrict__ b, T* __restrict__ y, float* __restrict__ mean, float* __restrict__ rstd,
-            Index R, int C) {
+    forward(const float* __restrict__ residual, const T* __restrict__ branch, float* s,
+            const float* __restrict__ w, const float* __restrict__ b, T* __restrict__ y,
+            float* __restrict__ mean, float* __restrict__ rstd, Index R, int C) {
   const Index row = static_cast<Index>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
   if (row >= R) return;
   const int lane = threadIdx.x % kWarp;
@@ -53,13 +53,13 @@ __global__ void __launch_bounds__(kThreads)
   if (lane == 0) mean[row] = m, rstd[row] = r;
 }
 
-/// partial: [gridDim.x][kParts][C], the sums over this block's rows of dy·n, dy and ds. A warp a row; each warp
-/// keeps its sums in shared memory, so that registers are left for what is under way from memory.
+/// partial: [gridDim.x][kParts][C], the sums over this block's rows of dy·n, dy and ds. A warp a row; each
+/// warp keeps its sums in shared memory, so that registers are left for what is under way from memory.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, V <= 6 ? 5 : 4)
     backward_by_rows(const T* __restrict__ dy, const float* __restrict__ s, const float* __restrict__ mean,
-                     const float* __restrict__ rstd, const float* __restrict__ w, float* __restrict__ ds, bool add,
-                     T* __restrict__ ds_work, float* __restrict__ partial, Index R, int C) {
+                     const float* __restrict__ rstd, const float* __restrict__ w, float* __restrict__ ds,
+                     bool add, T* __restrict__ ds_work, float* __restrict__ partial, Index R, int C) {
   extern __shared__ float4 shared[];  // [kWarps][kParts][V][32]
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   float4* kept = shared + static_cast<std::size_t>(warp) * kParts * V * kWarp + lane;
@@ -101,12 +101,14 @@ __global__ void __launch_bounds__(kThreads, V <= 6 ? 5 : 4)
     }
   }
   __syncthreads();
-  for (int i = static_cast<int>(threadIdx.x); i < static_cast<int>(kParts) * V * 32; i += static_cast<int>(kThreads)) {
+  for (int i = static_cast<int>(threadIdx.x); i < static_cast<int>(kParts) * V * 32;
+       i += static_cast<int>(kThreads)) {
     const int part = i / (V * 32), c = i % (V * 32) * 4;
     if (c >= C) continue;
     float4 total = splat(0);
 #pragma unroll
-    for (unsigned k = 0; k < kWarps; ++k) total = total + shared[k * kParts * V * 32 + static_cast<unsigned>(i)];
+    for (unsigned k = 0; k < kWarps; ++k)
+      total = total + shared[k * kParts * V * 32 + static_cast<unsigned>(i)];
     store4(partial + (static_cast<Index>(blockIdx.x) * kParts + part) * C + c, total);
   }
 }
@@ -115,9 +117,10 @@ __global__ void __launch_bounds__(kThreads, V <= 6 ? 5 : 4)
 template <class T, int Rows, int MostThreads>
 __global__ void __launch_bounds__(MostThreads)
     backward_by_columns(const T* __restrict__ dy, const float* __restrict__ s, const float* __restrict__ mean,
-             const float* __restrict__ rstd, const float* __restrict__ w, float* __restrict__ ds, bool add,
-             T* __restrict__ ds_work, float* __restrict__ partial, Index R, int C) {
-  __shared__ float sums[2][2 * Rows][32];  // [turn][value][warp]: two turns, so that one barrier a turn is enough
+                        const float* __restrict__ rstd, const float* __restrict__ w, float* __restrict__ ds,
+                        bool add, T* __restrict__ ds_work, float* __restrict__ partial, Index R, int C) {
+  __shared__ float sums[2][2 * Rows]
+                       [32];  // [turn][value][warp]: two turns, so that one barrier a turn is enough
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;
   const int c = static_cast<int>(threadIdx.x) * 4;
   const bool active = c < C;
@@ -125,7 +128,8 @@ __global__ void __launch_bounds__(MostThreads)
   const float4 gain = active ? load4(w + c) : splat(0);
   float4 dw = splat(0), db = splat(0), total = splat(0);
   int turn = 0;
-  for (Index first = static_cast<Index>(blockIdx.x) * Rows; first < R; first += static_cast<Index>(gridDim.x) * Rows) {
+  for (Index first = static_cast<Index>(blockIdx.x) * Rows; first < R;
+       first += static_cast<Index>(gridDim.x) * Rows) {
     float4 g[Rows], n[Rows], old[Rows];
     float r[Rows], part[2 * Rows];
 #pragma unroll
@@ -185,15 +189,17 @@ constexpr Index kMultiprocessors = 132;  // of an H100; other GPUs only share th
 
 /// As many as run at once, so that all end together.
 unsigned backward_blocks(Index R, Index C) {
-  if (C <= kWidestByRows) return static_cast<unsigned>(std::min(kMultiprocessors * 5, Index{blocks_for(R, kWarps)}));
-  return static_cast<unsigned>(std::min(kMultiprocessors * (C <= 2048 ? 2 : 1), Index{blocks_for(R, C <= 2048 ? 2 : 1)}));
+  if (C <= kWidestByRows)
+    return static_cast<unsigned>(std::min(kMultiprocessors * 5, Index{blocks_for(R, kWarps)}));
+  return static_cast<unsigned>(
+      std::min(kMultiprocessors * (C <= 2048 ? 2 : 1), Index{blocks_for(R, C <= 2048 ? 2 : 1)}));
 }
 
 }  // namespace
 
 template <class T>
-int residual_layer_norm(const float* residual, const T* branch, float* s, const float* w, const float* b, T* y,
-                        float* mean, float* rstd, Index R, Index C, void* stream) {
+int residual_layer_norm(const float* residual, const T* branch, float* s, const float* w, const float* b,
+                        T* y, float* mean, float* rstd, Index R, Index C, void* stream) {
   return with_vectors(C, [&](auto vectors) {
     forward<T, vectors()><<<blocks_for(R, kWarps), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
         residual, branch, s, w, b, y, mean, rstd, R, static_cast<int>(C));
@@ -205,33 +211,38 @@ Index layer_norm_scratch(Index R, Index C) { return static_cast<Index>(backward_
 
 template <class T>
 int layer_norm_backward(const T* dy, const float* s, const float* mean, const float* rstd, const float* w,
-                        float* ds, bool add_to_ds, T* ds_work, const NormGradients& out, bool add, Index R, Index C,
-                        float* scratch, void* stream) {
+                        float* ds, bool add_to_ds, T* ds_work, const NormGradients& out, bool add, Index R,
+                        Index C, float* scratch, void* stream) {
   const auto on = static_cast<cudaStream_t>(stream);
   const unsigned blocks = backward_blocks(R, C);
   const auto launch = [&](auto kernel, unsigned threads, std::size_t bytes) {
-    const auto set = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+    const auto set =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
     if (set == cudaSuccess)
       kernel<<<blocks, threads, bytes, on>>>(dy, s, mean, rstd, w, ds, add_to_ds, ds_work, scratch, R,
                                              static_cast<int>(C));
     return static_cast<int>(set);
   };
   const unsigned threads = blocks_for(C, 4 * kWarp) * kWarp;
-  const int set = C <= kWidestByRows ? with_vectors(std::min(C, kWidestByRows), [&](auto vectors) {
-    constexpr int V = vectors() <= 8 ? vectors() : 8;
-    return launch(backward_by_rows<T, V>, kThreads, std::size_t{kWarps} * kParts * V * kWarp * sizeof(float4));
-  })
-                  : C <= 2048 ? launch(backward_by_columns<T, 2, 512>, threads, 0)
-                              : launch(backward_by_columns<T, 1, 1024>, threads, 0);
+  const int set =
+      C <= kWidestByRows
+          ? with_vectors(std::min(C, kWidestByRows),
+                         [&](auto vectors) {
+                           constexpr int V = vectors() <= 8 ? vectors() : 8;
+                           return launch(backward_by_rows<T, V>, kThreads,
+                                         std::size_t{kWarps} * kParts * V * kWarp * sizeof(float4));
+                         })
+      : C <= 2048 ? launch(backward_by_columns<T, 2, 512>, threads, 0)
+                  : launch(backward_by_columns<T, 1, 1024>, threads, 0);
   if (set != cudaSuccess) return set;
   if (const auto status = cudaGetLastError(); status != cudaSuccess) return status;
   return sum_partials(scratch, {out.dw, out.db, out.ds_sum}, blocks, C, add, on, kParts);
 }
 
-#define WEIGHTSCOPE_INSTANTIATE(T)                                                                              \
-  template int residual_layer_norm(const float*, const T*, float*, const float*, const float*, T*, float*,     \
-                                   float*, Index, Index, void*);                                               \
-  template int layer_norm_backward(const T*, const float*, const float*, const float*, const float*, float*,   \
+#define WEIGHTSCOPE_INSTANTIATE(T)                                                                           \
+  template int residual_layer_norm(const float*, const T*, float*, const float*, const float*, T*, float*,   \
+                                   float*, Index, Index, void*);                                             \
+  template int layer_norm_backward(const T*, const float*, const float*, const float*, const float*, float*, \
                                    bool, T*, const NormGradients&, bool, Index, Index, float*, void*);
 WEIGHTSCOPE_INSTANTIATE(float)
 WEIGHTSCOPE_INSTANTIATE(bf16)

@@ -13,12 +13,14 @@
 namespace weightscope::ops::cuda {
 namespace {
 
-using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, bool, bool, bool, bool, Epilogue, std::uint32_t>;
+using Key =
+    std::tuple<std::int64_t, std::int64_t, std::int64_t, bool, bool, bool, bool, Epilogue, std::uint32_t>;
 
 /// Of all operands: the largest power of two, at most 256 bytes, that divides their addresses.
 std::uint32_t alignment(const Product2D& p) {
   auto bits = std::uintptr_t{256};
-  for (const void* pointer : {p.left, p.right, static_cast<const void*>(p.out), p.bias, static_cast<const void*>(p.aux)})
+  for (const void* pointer :
+       {p.left, p.right, static_cast<const void*>(p.out), p.bias, static_cast<const void*>(p.aux)})
     bits |= reinterpret_cast<std::uintptr_t>(pointer);
   return static_cast<std::uint32_t>(bits & (~bits + 1));
 }
@@ -55,7 +57,8 @@ struct Plan {
 
   template <class T>
   void set(cublasLtMatmulDescAttributes_t attribute, T value) {
-    check(cublasLtMatmulDescSetAttribute(product, attribute, &value, sizeof value), "cublasLtMatmulDescSetAttribute");
+    check(cublasLtMatmulDescSetAttribute(product, attribute, &value, sizeof value),
+          "cublasLtMatmulDescSetAttribute");
   }
 };
 
@@ -65,13 +68,16 @@ void describe(Plan& plan, const Product2D& p) {
   plan.set(CUBLASLT_MATMUL_DESC_TRANSB, p.left_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
   plan.set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p));
   if (p.aux != nullptr) plan.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.columns);
-  const auto layout = [](cublasLtMatrixLayout_t& to, cudaDataType type, std::int64_t rows, std::int64_t columns) {
-    check(cublasLtMatrixLayoutCreate(&to, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns),
-                                     rows),
+  const auto layout = [](cublasLtMatrixLayout_t& to, cudaDataType type, std::int64_t rows,
+                         std::int64_t columns) {
+    check(cublasLtMatrixLayoutCreate(&to, type, static_cast<std::uint64_t>(rows),
+                                     static_cast<std::uint64_t>(columns), rows),
           "cublasLtMatrixLayoutCreate");
   };
-  layout(plan.first, CUDA_R_16BF, p.right_transposed ? p.inner : p.columns, p.right_transposed ? p.columns : p.inner);
-  layout(plan.second, CUDA_R_16BF, p.left_transposed ? p.rows : p.inner, p.left_transposed ? p.inner : p.rows);
+  layout(plan.first, CUDA_R_16BF, p.right_transposed ? p.inner : p.columns,
+         p.right_transposed ? p.columns : p.inner);
+  layout(plan.second, CUDA_R_16BF, p.left_transposed ? p.rows : p.inner,
+         p.left_transposed ? p.inner : p.rows);
   layout(plan.out, p.out_is_float ? CUDA_R_32F : CUDA_R_16BF, p.columns, p.rows);
 }
 
@@ -87,7 +93,8 @@ struct Candidates {
   int count = 0;
 };
 
-Candidates candidates(cublasLtHandle_t handle, const Plan& plan, const Product2D& p, std::size_t workspace_bytes) {
+Candidates candidates(cublasLtHandle_t handle, const Plan& plan, const Product2D& p,
+                      std::size_t workspace_bytes) {
   cublasLtMatmulPreference_t preference = nullptr;
   check(cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
   const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
@@ -101,13 +108,13 @@ Candidates candidates(cublasLtHandle_t handle, const Plan& plan, const Product2D
     if (status == 0) status = prefer(attribute, aligned);
   Candidates c;
   if (status == 0)
-    status = cublasLtMatmulAlgoGetHeuristic(handle, plan.product, plan.first, plan.second, plan.out, plan.out, preference,
-                                            kCandidates, c.found.data(), &c.count);
+    status = cublasLtMatmulAlgoGetHeuristic(handle, plan.product, plan.first, plan.second, plan.out, plan.out,
+                                            preference, kCandidates, c.found.data(), &c.count);
   cublasLtMatmulPreferenceDestroy(preference);
   check(status, "cublasLtMatmulAlgoGetHeuristic");
   require(c.count > 0, Fault::internal,
-          "cuBLASLt knows no way to multiply [" + std::to_string(p.rows) + ", " + std::to_string(p.inner) + "] by [" +
-              std::to_string(p.inner) + ", " + std::to_string(p.columns) + "]");
+          "cuBLASLt knows no way to multiply [" + std::to_string(p.rows) + ", " + std::to_string(p.inner) +
+              "] by [" + std::to_string(p.inner) + ", " + std::to_string(p.columns) + "]");
   return c;
 }
 
@@ -118,7 +125,9 @@ struct Multiplier::Impl {
   std::map<Key, Plan> plans;
 };
 
-Multiplier::Multiplier() : impl_(std::make_unique<Impl>()) { check(cublasLtCreate(&impl_->handle), "cublasLtCreate"); }
+Multiplier::Multiplier() : impl_(std::make_unique<Impl>()) {
+  check(cublasLtCreate(&impl_->handle), "cublasLtCreate");
+}
 
 Multiplier::~Multiplier() {
   impl_->plans.clear();
@@ -126,8 +135,8 @@ Multiplier::~Multiplier() {
 }
 
 void Multiplier::run(const Product2D& p, void* workspace, std::size_t workspace_bytes, void* stream) {
-  const Key key{p.rows, p.columns, p.inner, p.left_transposed, p.right_transposed, p.out_is_float, p.bias != nullptr,
-                p.epilogue, alignment(p)};
+  const Key key{p.rows,         p.columns,         p.inner,    p.left_transposed, p.right_transposed,
+                p.out_is_float, p.bias != nullptr, p.epilogue, alignment(p)};
   const auto [at, fresh] = impl_->plans.try_emplace(key);
   auto& plan = at->second;
   if (fresh) describe(plan, p);
@@ -135,15 +144,16 @@ void Multiplier::run(const Product2D& p, void* workspace, std::size_t workspace_
   const auto on = static_cast<cudaStream_t>(stream);
   const auto multiply = [&](const cublasLtMatmulAlgo_t& algorithm) {
     const float one = 1, beta = p.add ? 1 : 0;
-    return cublasLtMatmul(impl_->handle, plan.product, &one, p.right, plan.first, p.left, plan.second, &beta, p.out,
-                          plan.out, p.out, plan.out, &algorithm, workspace, workspace_bytes, on);
+    return cublasLtMatmul(impl_->handle, plan.product, &one, p.right, plan.first, p.left, plan.second, &beta,
+                          p.out, plan.out, p.out, plan.out, &algorithm, workspace, workspace_bytes, on);
   };
   if (fresh) {
     const auto c = candidates(impl_->handle, plan, p, workspace_bytes);
     const bool timed = !p.add && !is_captured(on);  // what adds would add several times
-    const auto best = timed ? fastest(static_cast<std::size_t>(c.count), on,
-                                      [&](std::size_t i) { return multiply(c.found[i].algo) == CUBLAS_STATUS_SUCCESS; })
-                            : 0;
+    const auto best =
+        timed ? fastest(static_cast<std::size_t>(c.count), on,
+                        [&](std::size_t i) { return multiply(c.found[i].algo) == CUBLAS_STATUS_SUCCESS; })
+              : 0;
     plan.algorithm = c.found[best].algo;
   }
   check(multiply(plan.algorithm), "cublasLtMatmul");

@@ -22,8 +22,9 @@ struct Product2D {
   void* aux = nullptr;         ///< bf16 [rows, columns]
 };
 
-/// cuBLASLt with the fastest of the algorithms that its heuristic names for a shape, timed where a shape is met
-/// first. What adds to its destination, or is recorded into a graph, takes the first one if it is met first.
+/// cuBLASLt with the fastest of the algorithms that its heuristic names for a shape, timed where a shape is
+/// met first. What adds to its destination, or is recorded into a graph, takes the first one if it is met
+/// first.
 class Multiplier {
  public:
   Multiplier();

@@ -7,8 +7,9 @@ namespace weightscope::ops::cuda {
 namespace {
 
 [[noreturn]] void refuse() {
-  throw Error(Fault::internal,
-              "a tensor lies on a GPU (this weightscope is built without CUDA) build with -DWEIGHTSCOPE_CUDA=ON");
+  throw Error(
+      Fault::internal,
+      "a tensor lies on a GPU (this weightscope is built without CUDA) build with -DWEIGHTSCOPE_CUDA=ON");
 }
 
 }  // namespace
@@ -20,29 +21,35 @@ bool serves_gelu_products(const at::Tensor&, std::int64_t, Gelu) { return false;
 bool serves_attention(const at::Tensor&, const Attention&) { return false; }
 
 void linear(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor&) { refuse(); }
-void linear_gelu(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor&, at::Tensor&) { refuse(); }
+void linear_gelu(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor&, at::Tensor&) {
+  refuse();
+}
 void linear_backward_input(const at::Tensor&, const at::Tensor&, at::Tensor&) { refuse(); }
-void linear_backward_input_gelu(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor&) { refuse(); }
+void linear_backward_input_gelu(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor&) {
+  refuse();
+}
 void linear_backward_weight(const at::Tensor&, const at::Tensor&, at::Tensor&, Write) { refuse(); }
 void bias_backward(const at::Tensor&, at::Tensor&, Write) { refuse(); }
-void residual_layer_norm(const at::Tensor&, const at::Tensor&, at::Tensor&, const at::Tensor&, const at::Tensor&,
-                         at::Tensor&, at::Tensor&, at::Tensor&) {
+void residual_layer_norm(const at::Tensor&, const at::Tensor&, at::Tensor&, const at::Tensor&,
+                         const at::Tensor&, at::Tensor&, at::Tensor&, at::Tensor&) {
   refuse();
 }
 void layer_norm_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
-                         const at::Tensor&, at::Tensor&, Write, at::Tensor&, at::Tensor&, at::Tensor&, at::Tensor&,
-                         Write) {
+                         const at::Tensor&, at::Tensor&, Write, at::Tensor&, at::Tensor&, at::Tensor&,
+                         at::Tensor&, Write) {
   refuse();
 }
 void gelu(const at::Tensor&, at::Tensor&, Gelu) { refuse(); }
 void gelu_backward(const at::Tensor&, at::Tensor&, at::Tensor&, Gelu, Write) { refuse(); }
 void attention(const at::Tensor&, at::Tensor&, at::Tensor&, const Attention&) { refuse(); }
-void attention_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor&,
-                        const Attention&) {
+void attention_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                        at::Tensor&, const Attention&) {
   refuse();
 }
 void cross_entropy(at::Tensor&, const at::Tensor&, std::int64_t, double, at::Tensor&) { refuse(); }
-void embedding(const at::Tensor&, const at::Tensor&, const at::Tensor&, std::int64_t, at::Tensor&) { refuse(); }
+void embedding(const at::Tensor&, const at::Tensor&, const at::Tensor&, std::int64_t, at::Tensor&) {
+  refuse();
+}
 void embedding_backward(const at::Tensor&, const at::Tensor&, std::int64_t, at::Tensor&, at::Tensor&, Write) {
   refuse();
 }
@@ -60,8 +67,8 @@ DeviceUpdate::DeviceUpdate(const std::vector<FlatPart>&, std::int64_t, std::int6
 }
 DeviceUpdate::~DeviceUpdate() = default;
 void DeviceUpdate::set(std::int64_t, double) {}
-void DeviceUpdate::run(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
-                       const at::Tensor&, const at::Tensor&, bool) {}
+void DeviceUpdate::run(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                       const at::Tensor&, const at::Tensor&, const at::Tensor&, bool) {}
 void DeviceUpdate::send_back(std::int64_t, bool) {}
 DeviceUpdate::Outcome DeviceUpdate::outcome(std::int64_t) const { return {}; }
 

@@ -16,7 +16,8 @@ __global__ void __launch_bounds__(kThreads)
     for (int i = 0; i < static_cast<int>(kSquareTile / (4 * kThreads)); i += 4) {
       float4 v[4];
 #pragma unroll
-      for (int k = 0; k < 4; ++k) v[k] = load4(x + begin + (static_cast<Index>(i + k) * kThreads + threadIdx.x) * 4);
+      for (int k = 0; k < 4; ++k)
+        v[k] = load4(x + begin + (static_cast<Index>(i + k) * kThreads + threadIdx.x) * 4);
       float four = 0;  // float32 for sixteen squares, double beyond
 #pragma unroll
       for (int k = 0; k < 4; ++k) four += sum(v[k] * v[k]);
@@ -29,14 +30,16 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) partial[blockIdx.x] = total;
 }
 
-__global__ void __launch_bounds__(1024) add_up(const double* __restrict__ partial, Index n, double* __restrict__ out) {
+__global__ void __launch_bounds__(1024)
+    add_up(const double* __restrict__ partial, Index n, double* __restrict__ out) {
   double total = 0;
   for (Index i = threadIdx.x; i < n; i += 1024) total += partial[i];
   total = block_sum<32>(total);
   if (threadIdx.x == 0) *out = total;
 }
 
-__global__ void prepare(const UpdateInputs* in, const double* loss_sum, const double* squares, UpdateOutcome* out) {
+__global__ void prepare(const UpdateInputs* in, const double* loss_sum, const double* squares,
+                        UpdateOutcome* out) {
   const double norm = sqrt(*squares), loss = *loss_sum / in->tokens;
   out->norm = norm, out->loss = loss;
   out->scale = in->clip > 0 ? static_cast<float>(fmin(1.0, in->clip / (norm + 1e-6))) : 1.0f;
@@ -114,23 +117,23 @@ int sum_of_squares(const float* x, Index n, double* out, double* partial, void* 
   return static_cast<int>(cudaGetLastError());
 }
 
-int prepare_update(const UpdateInputs* in, const double* loss_sum, const double* squares, UpdateOutcome* outcome,
-                   void* stream) {
+int prepare_update(const UpdateInputs* in, const double* loss_sum, const double* squares,
+                   UpdateOutcome* outcome, void* stream) {
   prepare<<<1, 1, 0, static_cast<cudaStream_t>(stream)>>>(in, loss_sum, squares, outcome);
   return static_cast<int>(cudaGetLastError());
 }
 
 int adamw(const AdamWPointers& p, const UpdateTile* tiles, Index count, const UpdateInputs* in,
           const UpdateOutcome* outcome, double* moved, void* stream) {
-  update<<<static_cast<unsigned>(count), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(p, tiles, in, outcome,
-                                                                                          moved);
+  update<<<static_cast<unsigned>(count), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(p, tiles, in,
+                                                                                           outcome, moved);
   return static_cast<int>(cudaGetLastError());
 }
 
 int sum_tiles(const UpdateTile* tiles, const double* moved, Index count, double* sums, Index parameters,
               void* stream) {
-  tile_sums<<<static_cast<unsigned>(parameters), kWarp, 0, static_cast<cudaStream_t>(stream)>>>(tiles, moved, count,
-                                                                                               sums);
+  tile_sums<<<static_cast<unsigned>(parameters), kWarp, 0, static_cast<cudaStream_t>(stream)>>>(tiles, moved,
+                                                                                                count, sums);
   return static_cast<int>(cudaGetLastError());
 }
 

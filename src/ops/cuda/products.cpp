@@ -44,8 +44,8 @@ void* attention_space(Workbench& bench, const CudnnAttention::Shape& shape) {
 }  // namespace
 
 bool serves_products(const at::Tensor& x_RK, std::int64_t N) {
-  return x_RK.is_cuda() && x_RK.scalar_type() == at::kBFloat16 && x_RK.size(0) % 8 == 0 && x_RK.size(1) % 8 == 0 &&
-         N % 8 == 0;
+  return x_RK.is_cuda() && x_RK.scalar_type() == at::kBFloat16 && x_RK.size(0) % 8 == 0 &&
+         x_RK.size(1) % 8 == 0 && N % 8 == 0;
 }
 
 bool serves_gelu_products(const at::Tensor& x_RK, std::int64_t N, Gelu kind) {
@@ -93,16 +93,16 @@ void linear_backward_weight(const at::Tensor& dy_RN, const at::Tensor& x_RK, at:
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& a) {
   auto& bench = Workbench::of(qkv);
   const auto shape = shape_of(qkv, a);
-  bench.attention.forward(shape, qkv.data_ptr(), out.data_ptr(), data<float>(lse), attention_space(bench, shape),
-                          stream_of(qkv));
+  bench.attention.forward(shape, qkv.data_ptr(), out.data_ptr(), data<float>(lse),
+                          attention_space(bench, shape), stream_of(qkv));
 }
 
-void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out, const at::Tensor& lse,
-                        at::Tensor& dqkv, const Attention& a) {
+void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
+                        const at::Tensor& lse, at::Tensor& dqkv, const Attention& a) {
   auto& bench = Workbench::of(qkv);
   const auto shape = shape_of(qkv, a);
-  bench.attention.backward(shape, dout.data_ptr(), qkv.data_ptr(), out.data_ptr(), data<float>(lse), dqkv.data_ptr(),
-                           attention_space(bench, shape), stream_of(qkv));
+  bench.attention.backward(shape, dout.data_ptr(), qkv.data_ptr(), out.data_ptr(), data<float>(lse),
+                           dqkv.data_ptr(), attention_space(bench, shape), stream_of(qkv));
 }
 
 }  // namespace weightscope::ops::cuda

@@ -24,8 +24,8 @@ Workbench& Workbench::of(const at::Tensor& t) {
 
 void* Workbench::scratch(std::size_t bytes) {
   if (blocks_.empty() || blocks_.back().nbytes() < bytes)
-    blocks_.push_back(at::empty({static_cast<std::int64_t>(bytes)},
-                                at::TensorOptions().dtype(at::kByte).device(device_)));
+    blocks_.push_back(
+        at::empty({static_cast<std::int64_t>(bytes)}, at::TensorOptions().dtype(at::kByte).device(device_)));
   return blocks_.back().data_ptr();
 }
 

@@ -18,8 +18,8 @@ class Workbench {
   CudnnAttention attention;
   int capability = 0;  ///< 90 for compute capability 9.0
 
-  /// At least `bytes`, used by one call at a time on one stream. Never freed or moved once handed out: a captured
-  /// graph may name it.
+  /// At least `bytes`, used by one call at a time on one stream. Never freed or moved once handed out: a
+  /// captured graph may name it.
   void* scratch(std::size_t bytes);
 
  private:

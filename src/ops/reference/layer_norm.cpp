@@ -26,7 +26,9 @@ void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const 
   write_to(ds_RC, (d - d.mean(1, true) - n * (d * n).mean(1, true)) * rstd_R.unsqueeze(1),
            onto == Write::add);
   if (!ds_work_RC.is_same(ds_RC)) ds_work_RC.copy_(ds_RC);
-  if (ds_sum_C.defined()) write_to(ds_sum_C, ds_work_RC.sum(at::IntArrayRef{0}, false, ds_sum_C.scalar_type()), write == Write::add);
+  if (ds_sum_C.defined())
+    write_to(ds_sum_C, ds_work_RC.sum(at::IntArrayRef{0}, false, ds_sum_C.scalar_type()),
+             write == Write::add);
 }
 
 }  // namespace weightscope::ops::reference
