@@ -52,12 +52,15 @@ CASES = {
         own={"weightscope": [], "weightscope, all weights measured at every step": ["--snapshots"]},
     ),
     "124M-8x256": Case(Shape("GPT-2 124M, 8 × 256 tokens", *GPT2, 256, 8), ("compile-flash", "compile-graphs")),
-    "1.5B-8": Case(
-        Shape("GPT-2 1.5B, 8 × 1024 tokens", 48, 25, 1600, 50257, 1024, 8),
+    "1.5B-64": Case(
+        Shape("GPT-2 1.5B, 64 × 1024 tokens", 48, 25, 1600, 50257, 1024, 64),
         (),
         True,
         2,
-        {"weightscope": [], "weightscope, recompute": ["--recompute"]},
+        {
+            "weightscope, micro-batches of 8": ["--micro", "8"],
+            "weightscope, micro-batches of 32, recompute": ["--micro", "32", "--recompute"],
+        },
     ),
     "tiny": Case(SHAPES["tiny"], ("compile-flash", "eager", "hf-eager")),
 }

@@ -65,7 +65,8 @@ std::vector<void*> producers_of(std::span<const WeightSlice> slices) {
 }  // namespace
 
 struct DeviceMeter::Impl {
-  Impl(std::span<const WeightSlice> slices, int depth) : plan(slices), ring(static_cast<std::size_t>(depth)) {
+  Impl(std::span<const WeightSlice> slices, int depth)
+      : plan(slices), producers(producers_of(slices)), ring(static_cast<std::size_t>(depth)) {
     const auto copies = copied_elements(slices);
     if (copies > 0) initial = cuda::device_array<float>(copies);
     std::vector<const float*> from(slices.size());
