@@ -53,10 +53,13 @@ __global__ void __launch_bounds__(kThreads)
   if (lane == 0) mean[row] = m, rstd[row] = r;
 }
 
+/// Of backward_by_rows on one multiprocessor, by its registers and shared memory.
+constexpr int resident_blocks(int vectors) { return vectors <= 6 ? 5 : vectors <= 8 ? 4 : 2; }
+
 /// partial: [gridDim.x][kParts][C], the sums over this block's rows of dy·n, dy and ds. A warp a row; each
 /// warp keeps its sums in shared memory, so that registers are left for what is under way from memory.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads, V <= 6 ? 5 : 4)
+__global__ void __launch_bounds__(kThreads, resident_blocks(V))
     backward_by_rows(const T* __restrict__ dy, const float* __restrict__ s, const float* __restrict__ mean,
                      const float* __restrict__ rstd, const float* __restrict__ w, float* __restrict__ ds,
                      bool add, T* __restrict__ ds_work, float* __restrict__ partial, Index R, int C) {
@@ -113,14 +116,13 @@ __global__ void __launch_bounds__(kThreads, V <= 6 ? 5 : 4)
   }
 }
 
-/// The same for rows too wide for one warp. A thread has four columns.
-template <class T, int Rows, int MostThreads>
-__global__ void __launch_bounds__(MostThreads)
+/// The same for rows too wide for one warp: a block a row, a thread four columns, whose sums it keeps.
+template <class T>
+__global__ void __launch_bounds__(1024)
     backward_by_columns(const T* __restrict__ dy, const float* __restrict__ s, const float* __restrict__ mean,
                         const float* __restrict__ rstd, const float* __restrict__ w, float* __restrict__ ds,
                         bool add, T* __restrict__ ds_work, float* __restrict__ partial, Index R, int C) {
-  __shared__ float sums[2][2 * Rows]
-                       [32];  // [turn][value][warp]: two turns, so that one barrier a turn is enough
+  __shared__ float2 sums[2][32];  // [turn][warp]: two turns, so that one barrier a row is enough
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;
   const int c = static_cast<int>(threadIdx.x) * 4;
   const bool active = c < C;
@@ -128,43 +130,23 @@ __global__ void __launch_bounds__(MostThreads)
   const float4 gain = active ? load4(w + c) : splat(0);
   float4 dw = splat(0), db = splat(0), total = splat(0);
   int turn = 0;
-  for (Index first = static_cast<Index>(blockIdx.x) * Rows; first < R;
-       first += static_cast<Index>(gridDim.x) * Rows) {
-    float4 g[Rows], n[Rows], old[Rows];
-    float r[Rows], part[2 * Rows];
-#pragma unroll
-    for (int k = 0; k < Rows; ++k) {
-      g[k] = n[k] = old[k] = splat(0), r[k] = 0;
-      if (first + k >= R || !active) continue;
-      const Index at = (first + k) * C + c;
-      g[k] = load4(dy + at), n[k] = load4(s + at);
-      if (add) old[k] = load4(ds + at);
-    }
-#pragma unroll
-    for (int k = 0; k < Rows; ++k) {
-      if (first + k < R && active) r[k] = rstd[first + k], n[k] = (n[k] - splat(mean[first + k])) * r[k];
-      dw = dw + g[k] * n[k], db = db + g[k];
-      g[k] = g[k] * gain;
-      part[2 * k] = warp_sum(sum(g[k])), part[2 * k + 1] = warp_sum(sum(g[k] * n[k]));
-      if (lane == 0) sums[turn][2 * k][warp] = part[2 * k], sums[turn][2 * k + 1][warp] = part[2 * k + 1];
-    }
+  for (Index row = blockIdx.x; row < R; row += gridDim.x, turn = 1 - turn) {
+    const Index at = row * C + c;
+    const float r = rstd[row];
+    const float4 g = active ? load4(dy + at) : splat(0),
+                 n = active ? (load4(s + at) - splat(mean[row])) * r : splat(0),
+                 old = add && active ? load4(ds + at) : splat(0), d = g * gain;
+    dw = dw + g * n, db = db + g;
+    const float2 mine{warp_sum(sum(d)), warp_sum(sum(d * n))};
+    if (lane == 0) sums[turn][warp] = mine;
     __syncthreads();
-#pragma unroll
-    for (int k = 0; k < 2 * Rows; ++k) {
-      float all = 0;
-      for (int i = 0; i < warps; ++i) all += sums[turn][k][i];
-      part[k] = all * inverse;
-    }
-#pragma unroll
-    for (int k = 0; k < Rows; ++k) {
-      if (first + k >= R || !active) continue;
-      const Index at = (first + k) * C + c;
-      const float4 out = (g[k] - splat(part[2 * k]) - n[k] * part[2 * k + 1]) * r[k] + old[k];
-      total = total + out;
-      store4(ds + at, out);
-      if (ds_work != nullptr) store4(ds_work + at, out);
-    }
-    turn = 1 - turn;
+    float2 all{0, 0};
+    for (int i = 0; i < warps; ++i) all.x += sums[turn][i].x, all.y += sums[turn][i].y;
+    if (!active) continue;
+    const float4 out = (d - splat(all.x * inverse) - n * (all.y * inverse)) * r + old;
+    total = total + out;
+    store4(ds + at, out);
+    if (ds_work != nullptr) store4(ds_work + at, out);
   }
   if (!active) return;
   float* mine = partial + static_cast<Index>(blockIdx.x) * kParts * C + c;
@@ -184,15 +166,16 @@ int with_vectors(Index C, F&& f) {
   return f(std::integral_constant<int, 32>{});
 }
 
-constexpr Index kWidestByRows = 1024;
-constexpr Index kMultiprocessors = 132;  // of an H100; other GPUs only share the rows out differently
+constexpr Index kWidestByRows = 2048;
 
 /// As many as run at once, so that all end together.
 unsigned backward_blocks(Index R, Index C) {
-  if (C <= kWidestByRows)
-    return static_cast<unsigned>(std::min(kMultiprocessors * 5, Index{blocks_for(R, kWarps)}));
-  return static_cast<unsigned>(
-      std::min(kMultiprocessors * (C <= 2048 ? 2 : 1), Index{blocks_for(R, C <= 2048 ? 2 : 1)}));
+  constexpr Index kMultiprocessors = 132;  // of an H100; other GPUs only share the rows out differently
+  if (C > kWidestByRows) return static_cast<unsigned>(std::min(kMultiprocessors, R));
+  return static_cast<unsigned>(with_vectors(C, [&](auto vectors) {
+    return static_cast<int>(
+        std::min(kMultiprocessors * resident_blocks(vectors()), Index{blocks_for(R, kWarps)}));
+  }));
 }
 
 }  // namespace
@@ -223,17 +206,13 @@ int layer_norm_backward(const T* dy, const float* s, const float* mean, const fl
                                              static_cast<int>(C));
     return static_cast<int>(set);
   };
-  const unsigned threads = blocks_for(C, 4 * kWarp) * kWarp;
-  const int set =
-      C <= kWidestByRows
-          ? with_vectors(std::min(C, kWidestByRows),
-                         [&](auto vectors) {
-                           constexpr int V = vectors() <= 8 ? vectors() : 8;
-                           return launch(backward_by_rows<T, V>, kThreads,
-                                         std::size_t{kWarps} * kParts * V * kWarp * sizeof(float4));
-                         })
-      : C <= 2048 ? launch(backward_by_columns<T, 2, 512>, threads, 0)
-                  : launch(backward_by_columns<T, 1, 1024>, threads, 0);
+  const int set = C > kWidestByRows
+                      ? launch(backward_by_columns<T>, blocks_for(C, 4 * kWarp) * kWarp, 0)
+                      : with_vectors(C, [&](auto vectors) {
+                          constexpr int V = vectors() <= 16 ? vectors() : 16;
+                          return launch(backward_by_rows<T, V>, kThreads,
+                                        std::size_t{kWarps} * kParts * V * kWarp * sizeof(float4));
+                        });
   if (set != cudaSuccess) return set;
   if (const auto status = cudaGetLastError(); status != cudaSuccess) return status;
   return sum_partials(scratch, {out.dw, out.db, out.ds_sum}, blocks, C, add, on, kParts);
