@@ -93,7 +93,8 @@ end_leftovers() {
   done
 }
 
-# Sets verdict: finished, stopped (saved; go on), refused (would end the same way again) or failed (worth another try).
+# Sets verdict: finished, stopped (saved; go on), refused (would end the same way again, or an alarm stopped the run and
+# somebody has to look) or failed (worth another try).
 # Rank 0's own record decides: launchers report 0 for steps that Slurm killed, 137 for ranks that left a moment later than
 # others, and 1 for ranks that saved in time. A record older than this attempt says nothing about it.
 judge() {
@@ -103,12 +104,13 @@ judge() {
   last=$(sed -n 's/.*"last_step":\(-\{0,1\}[0-9]*\).*/\1/p' <<<"$facts")
   verdict=failed
   if [ "$record" = finished ] && [ $((${last:--1} + 1)) -ge "$steps" ]; then verdict=finished
+  elif [ "$status" = 7 ]; then verdict=refused      # an alarm that stops a run leaves the record stopped, too
   elif [ "$record" = stopped ] && [ "$run/experiment.h5" -nt "$attempt/environment.txt" ]; then verdict=stopped
   elif [ -n "$told" ]; then verdict=stopped
   else
     case $status in
       75|143) verdict=stopped ;;                 # 143: ranks that were told before they listened
-      2|3|4|5|7) verdict=refused ;;              # configuration, data, files, disk, numbers
+      2|3|4|5) verdict=refused ;;                # configuration, data, files, disk
       6) [ "$restarts" -gt 0 ] || verdict=refused ;;  # after a restart: the attempt before still dies on a node that Slurm lost
     esac
   fi

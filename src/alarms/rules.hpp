@@ -41,6 +41,7 @@ struct AlarmRule {
   AlarmOccasion occasion = AlarmOccasion::program;
   std::array<AlarmKey, kMostAlarmKeys> keys{};  ///< unused ones have no name
   std::vector<Finding> (*judge)(const RecentNumbers&, const WatchedModel&, const AlarmValues&) = nullptr;
+  bool band = false;  ///< the keys are its two ends
 
   std::span<const AlarmKey> used_keys() const {
     std::size_t n = 0;

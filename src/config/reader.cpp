@@ -134,6 +134,16 @@ class Reader {
     inner.known_.emplace_back("rule");
     if (value.row().occasion != AlarmOccasion::program) describe(value, inner);
     inner.refuse_unknown();
+    if (value.row().band) refuse_empty_band(node, key, value);
+  }
+
+  void refuse_empty_band(const YamlNode& node, const std::string& key, const AlarmSetting& value) {
+    if (value.values[0] <= value.values[1]) return;
+    const auto end = [&](std::size_t i) { return key + "." + std::string(value.row().keys[i].name); };
+    const auto* given = node.find(std::string(value.row().keys[0].name));
+    if (given == nullptr) given = node.find(std::string(value.row().keys[1].name));
+    problems_->add(given->where, end(0) + " = " + text_of(value.values[0]) + " is above " + end(1) + " = " +
+                                     text_of(value.values[1]));
   }
 
   template <class T>

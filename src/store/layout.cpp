@@ -6,6 +6,7 @@
 #include <random>
 
 #include "core/hash.hpp"
+#include "store/views.hpp"
 
 namespace weightscope {
 namespace {
@@ -88,6 +89,7 @@ hdf5::File create_layout(const std::filesystem::path& path, const ExperimentHead
   for (const auto& dataset : std::span(snapshots).subspan(1))
     file.make(dataset.spec, chunk_rows(dataset.spec, kind));
   make_tables(file, header, kind);
+  if (kind == FileKind::sealed) make_views(file, header);
   return file;
 }
 

@@ -124,6 +124,21 @@ TEST(Config, AlarmsAreCheckedLikeEverythingElse) {
             std::string::npos);
 }
 
+TEST(Config, AnAlarmOfABandHasItsEndsInOrder) {
+  const auto all = problems(
+      "monitor:\n  alarms:\n    - {rule: update_ratio, low: 0.01, high: 0.001}\n    - {rule: update_ratio, "
+      "low: 0.5}\n    - {rule: update_ratio, high: 1e-9}\n");
+  for (const char* line :
+       {"run.yaml:3:33: monitor.alarms[0].low = 0.01 is above monitor.alarms[0].high = 0.001",
+        "run.yaml:4:33: monitor.alarms[1].low = 0.5 is above monitor.alarms[1].high = 0.1",
+        "run.yaml:5:34: monitor.alarms[2].low = 6e-08 is above monitor.alarms[2].high = 1e-09"})
+    EXPECT_NE(all.find(line), std::string::npos) << line << "\n--\n" << all;
+  EXPECT_EQ(parse_config("monitor: {alarms: [{rule: update_ratio, low: 0.1, high: 0.1}]}", "a")
+                .monitor.alarms.at(0)
+                .values,
+            (AlarmValues{0.1, 0.1}));
+}
+
 TEST(Config, SubstitutesNameSeedAndEnvironment) {
   ::setenv("WEIGHTSCOPE_TEST_SCRATCH", "/scratch", 1);
   const auto c = parse_config(

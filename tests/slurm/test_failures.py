@@ -70,6 +70,20 @@ def test_what_would_fail_again_is_not_tried_again(desk: Desk, settings: dict[str
     assert why in job.said()
 
 
+def test_a_job_that_an_alarm_stopped_waits_for_somebody_to_look(desk: Desk) -> None:
+    alarms = "[{rule: update_ratio, low: 1, high: 2, action: stop}]"
+    job = desk.train(nodes=1, settings={"monitor.alarms": alarms})
+    job.ends("FAILED")
+    assert job.facts["ExitCode"] == "7:0"
+    assert job.restarts == 0
+    assert job.verdicts() == ["refused"]
+    assert "record stopped" in job.said()
+    assert "stopped by an alarm after step" in job.said()
+    looked = desk.train(nodes=1, settings={"monitor.alarms": "[]"})
+    looked.ends("COMPLETED")
+    assert looked.verdicts()[-1] == "finished"
+
+
 def test_the_record_of_an_earlier_attempt_says_nothing_about_this_one(desk: Desk) -> None:
     """A run that was once told to stop, and now a site file with which no step can be started."""
     stopped = Program(desk.folder).train(

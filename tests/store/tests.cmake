@@ -18,4 +18,6 @@ find_program(WEIGHTSCOPE_TEST_PYTHON python NO_DEFAULT_PATH REQUIRED
 find_program(H5DUMP h5dump REQUIRED)
 add_test(NAME store/read_back COMMAND ${WEIGHTSCOPE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/store/read_back.py
   $<TARGET_FILE:store_write_sample> ${H5DUMP} ${CMAKE_CURRENT_BINARY_DIR}/store_sample)
-set_tests_properties(store/read_back PROPERTIES LABELS "store;python" TIMEOUT 120)
+add_test(NAME store/nexus COMMAND ${WEIGHTSCOPE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/store/nexus.py
+  $<TARGET_FILE:store_write_sample> ${CMAKE_CURRENT_BINARY_DIR}/store_sample_nexus)
+set_tests_properties(store/read_back store/nexus PROPERTIES LABELS "store;python" TIMEOUT 120)

@@ -125,6 +125,20 @@ Json tables() {
 
 }  // namespace
 
+/// Killed after the snapshot of step 12; the next job goes on from the checkpoint of step 8.
+void write_resumed(const std::filesystem::path& run) {
+  const auto header = made_up_header();
+  {
+    auto file = ExperimentFile::create(run, header);
+    file.begin_segment(made_up_segment(0));
+    record(file, header, 0, 12);
+  }
+  auto file = ExperimentFile::resume(run, header, 8);
+  file.begin_segment(made_up_segment(8));
+  record(file, header, 8, 18);
+  file.close("finished", 18, 12.5);
+}
+
 /// `sealed`: all in experiment.h5. Otherwise snapshots after the first stay in the tail.
 void write_sample(const std::filesystem::path& run, const char* name, bool sealed) {
   const auto header = made_up_header();
@@ -143,6 +157,7 @@ int main(int argc, char** argv) {
   std::filesystem::remove_all(folder);
   write_sample(folder, "sealed", true);
   write_sample(folder, "live", false);
+  write_resumed(folder / "resumed");
   const auto header = made_up_header();
   Json expected{{"layers", header.layers},
                 {"heads", header.heads},

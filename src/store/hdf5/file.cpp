@@ -84,21 +84,32 @@ bool File::has(const std::string& object) const {
 }
 
 void File::set_attribute(const std::string& name, const std::string& text) {
-  const auto type = text_type();
-  const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
   if (H5Aexists(id_.get(), name.c_str()) > 0)
     check(H5Adelete(id_.get(), name.c_str()), "cannot replace " + name);
-  const Handle attribute(
-      H5Acreate2(id_.get(), name.c_str(), type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-  const char* characters = text.c_str();
-  check(H5Awrite(attribute.get(), type.get(), &characters), "cannot write attribute " + name);
+  set_attribute("/", name, std::vector{text});
 }
 
-void File::set_attribute(const std::string& name, std::int64_t number) {
+void File::set_attribute(const std::string& name, std::int64_t number) { set_attribute("/", name, number); }
+
+void File::set_attribute(const std::string& group, const std::string& name, std::int64_t number) {
   const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Handle attribute(
-      H5Acreate2(id_.get(), name.c_str(), H5T_STD_I64LE, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  const Handle attribute(H5Acreate_by_name(id_.get(), group.c_str(), name.c_str(), H5T_STD_I64LE, space.get(),
+                                           H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                         H5Aclose);
   check(H5Awrite(attribute.get(), H5T_NATIVE_INT64, &number), "cannot write attribute " + name);
+}
+
+void File::set_attribute(const std::string& group, const std::string& name,
+                         const std::vector<std::string>& texts) {
+  const auto type = text_type();
+  const hsize_t count = texts.size();
+  const Handle space(count == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &count, nullptr), H5Sclose);
+  const Handle attribute(H5Acreate_by_name(id_.get(), group.c_str(), name.c_str(), type.get(), space.get(),
+                                           H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                         H5Aclose);
+  std::vector<const char*> characters;
+  for (const auto& text : texts) characters.push_back(text.c_str());
+  check(H5Awrite(attribute.get(), type.get(), characters.data()), "cannot write attribute " + name);
 }
 
 std::string File::text_attribute(const std::string& name) const {
@@ -128,6 +139,11 @@ void File::make_group(const std::string& name) {
   const auto order = in_order(H5P_GROUP_CREATE);
   const Handle group(H5Gcreate2(id_.get(), name.c_str(), H5P_DEFAULT, order.get(), H5P_DEFAULT), H5Gclose);
   check(group.get(), "cannot make group " + name);
+}
+
+void File::link(const std::string& dataset, const std::string& name) {
+  check(H5Lcreate_hard(id_.get(), dataset.c_str(), id_.get(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
+        "cannot link " + dataset + " as " + name);
 }
 
 }  // namespace weightscope::hdf5

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "store/hdf5/disk.hpp"
 #include "store/hdf5/handle.hpp"
@@ -30,6 +31,12 @@ class File {
   std::int64_t integer_attribute(const std::string& name) const;
 
   void make_group(const std::string& name);
+  void set_attribute(const std::string& group, const std::string& name, std::int64_t number);
+  /// One text becomes a scalar, several a list.
+  void set_attribute(const std::string& group, const std::string& name,
+                     const std::vector<std::string>& texts);
+  /// A second name of a dataset: a hard link.
+  void link(const std::string& dataset, const std::string& name);
   /// Empty if it grows, chunks of at most `chunk_rows` rows then. Scales before the datasets that use them.
   void make(const DatasetSpec& spec, std::uint64_t chunk_rows);
   std::uint64_t rows(const std::string& path) const;
