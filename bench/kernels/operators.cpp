@@ -36,7 +36,8 @@ void layer_norm_gradient(benchmark::State& state) {
   at::Tensor ds = at::zeros({kR, kC}), ds_work = type_of(state) == at::kFloat ? ds : work(state, kR, kC),
              dw = at::zeros({kC}), db = at::zeros({kC});
   Forward(x, branch, s, w, b, y, mean, rstd);
-  for (auto _ : state) Backward(dy, s, mean, rstd, w, ds, Write::assign, ds_work, dw, db, at::Tensor(), Write::assign);
+  for (auto _ : state)
+    Backward(dy, s, mean, rstd, w, ds, Write::assign, ds_work, dw, db, at::Tensor(), Write::assign);
 }
 
 template <auto Operator>
