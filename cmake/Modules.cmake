@@ -51,5 +51,8 @@ function(weightscope_test source)
       COMMAND ${MPIEXEC_EXECUTABLE} --bind-to none ${MPIEXEC_NUMPROC_FLAG} ${n} $<TARGET_FILE:${target}>)
     set_tests_properties(${dir}/${stem}.np${n} PROPERTIES PROCESSORS 1 TIMEOUT ${ARG_SECONDS} LABELS "${dir};np${n};${ARG_LABELS}"
       ENVIRONMENT "${WEIGHTSCOPE_MPI_ENVIRONMENT}")
+    if("gpu" IN_LIST ARG_LABELS)
+      set_tests_properties(${dir}/${stem}.np${n} PROPERTIES SKIP_REGULAR_EXPRESSION "there is no GPU")
+    endif()
   endforeach()
 endfunction()
