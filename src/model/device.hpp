@@ -11,6 +11,6 @@ void select_device(int device);
 void synchronize(int device);                ///< the host waits for the device; for timing and shutdown only
 std::int64_t peak_device_bytes(int device);  ///< the most that tensors took at a time
 const char* torch_version();                 ///< of the LibTorch this program was compiled with
-const char* device_support();                ///< "CUDA 13.0" or "none (built for CPU)"
+const char* device_support();                ///< "13.0" or "none (built for CPU)"
 
 }  // namespace weightscope

@@ -8,6 +8,8 @@
 
 #include <torch/version.h>
 
+#include <string>
+
 #include "model/device.hpp"
 #include "model/device_work.hpp"
 
@@ -32,7 +34,11 @@ std::int64_t peak_device_bytes(int device) {
   return stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
 }
 const char* torch_version() { return TORCH_VERSION; }
-const char* device_support() { return "CUDA"; }
+const char* device_support() {
+  static const std::string kVersion =
+      std::to_string(CUDART_VERSION / 1000) + "." + std::to_string(CUDART_VERSION % 1000 / 10);
+  return kVersion.c_str();
+}
 
 struct DeviceGraph::Impl {
   at::cuda::CUDAGraph graph;
