@@ -56,19 +56,15 @@ void serve(const Arguments& arguments, const HostComm& host) {
   batch.tokens_R = batch.targets_R = to_device(tokens, 0, 1, T, store.place());
   batch.T = T;
   const auto once = [&] {
+    const Stopwatch watch;
     if (arguments.forward)
       gpt.forward(batch);
     else
       (void)probe(host, gpt, store, file, 1);
+    return watch.seconds();
   };
   once();
-  say_ready();
-  for (int count = next_request(); count > 0; count = next_request())
-    for (int i = 0; i < count; ++i) {
-      const Stopwatch watch;
-      once();
-      say_seconds(watch.seconds());
-    }
+  answer_requests(once);
 }
 
 }  // namespace

@@ -36,8 +36,8 @@ void serve(const Arguments& arguments) {
   for (auto& s : slices) s.weights.place = Place::cuda;
   DeviceMeter meter(slices);
   std::size_t counted = 0;
-  const auto once = [&](int i) {
-    check(cudaMemset(scratch, i, kCaches));
+  const auto once = [&] {
+    check(cudaMemset(scratch, 0, kCaches));
     check(cudaDeviceSynchronize());
     const Stopwatch watch;
     meter.start();
@@ -45,10 +45,8 @@ void serve(const Arguments& arguments) {
     counted += meter.finish().size();
     return arguments.start ? started : watch.seconds();
   };
-  for (int i = 0; i < 3; ++i) once(i);
-  say_ready();
-  for (int count = next_request(); count > 0; count = next_request())
-    for (int i = 0; i < count; ++i) say_seconds(once(i));
+  for (int i = 0; i < 3; ++i) once();
+  answer_requests(once);
   std::fprintf(stderr, "%zu slices measured\n", counted);
 }
 

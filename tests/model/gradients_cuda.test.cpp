@@ -5,12 +5,11 @@
 
 namespace weightscope {
 
-class GradientsOnGpu : public testing::TestWithParam<Case> {
+class GradientsOnGpu : public OnlyWithGpu<testing::TestWithParam<Case>> {
  protected:
   void SetUp() override {
-    int devices = 0;
-    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) GTEST_SKIP() << "there is no GPU";
-    select_device(0);
+    OnlyWithGpu::SetUp();
+    if (!IsSkipped()) select_device(0);
   }
   const DevicePlace gpu_{Place::cuda, 0};
 };

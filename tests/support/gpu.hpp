@@ -1,16 +1,19 @@
 #pragma once
-#include <cuda_runtime.h>
+#include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
 namespace weightscope {
 
-/// A test that is skipped where there is no GPU. Link CUDA::cudart.
-class GpuTest : public testing::Test {
+/// Tests that are skipped where there is no GPU. Link CUDA::cudart; ctest takes the text for a skip.
+template <class Base>
+class OnlyWithGpu : public Base {
  protected:
   void SetUp() override {
     int devices = 0;
     if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) GTEST_SKIP() << "there is no GPU";
+    Base::SetUp();
   }
 };
+using GpuTest = OnlyWithGpu<testing::Test>;
 
 }  // namespace weightscope

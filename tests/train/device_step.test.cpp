@@ -29,21 +29,7 @@ std::int64_t allocations() {
 TEST_F(StepOnGpu, WeightsMomentsAndLossesOfFiveSteps) {
   OracleRun run(1.0, kGpu);
   ASSERT_TRUE(run.step.overlaps());
-  for (std::size_t s = 0; s < 5; ++s) {
-    const auto result = run.step.run(static_cast<std::int64_t>(s), run.batch(s), false);
-    EXPECT_NEAR(result.loss / run.expected["train"]["losses"][s].get<double>(), 1, 1e-5) << s;
-    EXPECT_NEAR(result.grad_norm / run.expected["train"]["grad_norm_before_clip"][s].get<double>(), 1, 1e-4)
-        << s;
-    if (s == 0) {
-      EXPECT_LT(largest_difference(run, run.store.master(), "after_step1.safetensors", ""), 5e-6);
-    }
-  }
-  EXPECT_LT(largest_difference(run, run.store.master(), "after_step5.safetensors", ""), 5e-6);
-  EXPECT_LT(largest_difference(run, run.optimizer.exp_avg(), "adam_state_step5.safetensors", "exp_avg."),
-            1e-6);
-  EXPECT_LT(
-      largest_difference(run, run.optimizer.exp_avg_sq(), "adam_state_step5.safetensors", "exp_avg_sq."),
-      1e-6);
+  expect_five_steps(run);
 }
 
 /// What the weights are after ten steps on the same five batches.
