@@ -219,7 +219,7 @@ class Desk:
 def finished_undisturbed(job: Job, whole: Path, verdicts: list[str]) -> None:
     """In as many attempts as there are verdicts, with the weights of the run `whole`."""
     job.ends("COMPLETED")
-    assert job.verdicts() == verdicts
+    assert job.verdicts() == verdicts, f"{job.attempts()}\n{job.story()}"
     assert same_bits(state(whole, STEPS), state(job.run, STEPS)) == []
     starts = [(number, restarts) for number, restarts, _ in job.segments()]
     assert starts == [(job.number, n) for n in range(len(verdicts))]
