@@ -14,6 +14,7 @@ enum class OutputFormat { text, json };
 struct Context {
   const HostComm* host = nullptr;
   CoreShare cores;
+  std::string revision;  ///< of the program's sources
   bool is_root() const { return host->is_root(); }
 };
 

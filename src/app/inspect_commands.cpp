@@ -81,7 +81,7 @@ int run_inspect(const Context&, const InspectArguments& arguments) {
 }
 
 int run_doctor(const Context& context) {
-  std::printf("weightscope   %s (%s), %s\n", version().c_str(), git_revision().c_str(), compiler().c_str());
+  std::printf("weightscope   %s (%s), %s\n", version().c_str(), context.revision.c_str(), compiler().c_str());
   std::printf("MPI           %s; %d rank(s)\n", mpi_version().c_str(), context.host->size());
   std::printf("NCCL          %s\n", nccl_version().c_str());
   std::printf("CUDA          %s; %d device(s) usable\n", device_support(), cuda_devices());

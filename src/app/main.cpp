@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "app/cli.hpp"
+#include "app/revision.hpp"
 #include "core/crash.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
@@ -27,7 +28,7 @@ int end_with(const weightscope::HostComm& host, const weightscope::Error& error)
 int run(const weightscope::CommandLine& line, const weightscope::HostComm& host) {
   using namespace weightscope;
   try {
-    const Context context{&host, share_cores(host)};
+    const Context context{&host, share_cores(host), source_revision};
     bind(context.cores);
     use_threads(context.cores.threads);
     return line.run(context, stop_signal);

@@ -6,7 +6,8 @@ namespace weightscope {
 
 int run_train(const Context& context, const TrainArguments& arguments, const std::atomic<int>& stop) {
   const auto config = load_config(context, arguments.config, context.host->size());
-  TrainerOptions options{arguments.resume, arguments.progress, context.cores.threads, {}, &stop};
+  TrainerOptions options{
+      arguments.resume, arguments.progress, context.cores.threads, context.revision, {}, &stop};
   RunStatus status;
   do {
     Trainer trainer(config, *context.host, options);

@@ -3,8 +3,7 @@
 
 namespace weightscope {
 
-std::string version();       ///< "0.1.0"
-std::string git_revision();  ///< `git describe --always --dirty` of the source tree at run time, or "unknown"
-std::string compiler();      ///< "GCC 12.2.0"
+std::string version();   ///< "0.1.0"
+std::string compiler();  ///< "GCC 12.2.0"
 
 }  // namespace weightscope

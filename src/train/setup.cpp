@@ -187,7 +187,7 @@ SegmentRow Trainer::segment(const std::string& hosts) const {
   row.job_id = environment("SLURM_JOB_ID");
   const auto restarts = environment("SLURM_RESTART_COUNT");
   row.restart_count = restarts.empty() ? 0 : std::atoi(restarts.c_str());
-  row.git = git_revision();
+  row.git = options_.revision;
   row.status = "running";
   return row;
 }

@@ -29,6 +29,7 @@ struct TrainerOptions {
   Resume resume;
   ProgressMode progress = ProgressMode::automatic;
   int threads = 1;
+  std::string revision = "unknown";               ///< of the program's sources
   std::vector<AlarmRow> undone;                   ///< of steps that this job has rolled back
   const std::atomic<int>* stop_signal = nullptr;  ///< 0: nobody has asked this rank to stop
 };

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -217,9 +218,16 @@ class Desk:
 
 
 def finished_undisturbed(job: Job, whole: Path, verdicts: list[str]) -> None:
-    """In as many attempts as there are verdicts, with the weights of the run `whole`."""
+    """In as many attempts as there are verdicts, with the weights of the run `whole`. Beside them one attempt may have
+    failed without training: on a busy machine Slurm may refuse to launch a step, and the script tries again."""
     job.ends("COMPLETED")
-    assert job.verdicts() == verdicts, f"{job.attempts()}\n{job.story()}"
+    began = [restarts for _, restarts, _ in job.segments()]
+    rows = {int(row["restart"]): row["verdict"] for row in job.attempts()}
+    unlaunched = [verdict for restart, verdict in rows.items() if restart not in began]
+    story = f"{job.attempts()}\n{job.segments()}\n{job.story()}"
+    assert [rows.get(restart) for restart in began] == verdicts, story
+    assert unlaunched in ([], ["failed"]), story
+    if unlaunched:
+        warnings.warn(f"an attempt of job {job.number} began no training: {story}", stacklevel=2)
     assert same_bits(state(whole, STEPS), state(job.run, STEPS)) == []
-    starts = [(number, restarts) for number, restarts, _ in job.segments()]
-    assert starts == [(job.number, n) for n in range(len(verdicts))]
+    assert {number for number, _, _ in job.segments()} == {job.number}

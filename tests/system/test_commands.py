@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import subprocess
 from pathlib import Path
 
 import h5py
@@ -10,7 +12,7 @@ import pytest
 import weightscope
 import xarray as xr
 from compare import weights
-from program import ROOT, Program
+from program import BINARY, ROOT, Program, environment
 
 
 @pytest.fixture
@@ -199,6 +201,20 @@ def test_doctor_names_the_libraries(program: Program) -> None:
     text = program("doctor").out
     for word in ("Open MPI", "LibTorch", "HDF5", "NCCL", "CUDA", "CPU kernels"):
         assert word in text
+
+
+def test_a_program_names_the_sources_it_was_built_from(run: Program) -> None:
+    """And not what the tree has become: it asks no git when it runs."""
+    git = run.folder / "bin/git"
+    git.parent.mkdir()
+    git.write_text("#!/bin/sh\necho later\n")
+    git.chmod(0o755)
+    path = f"{git.parent}:{os.environ['PATH']}"
+    out = subprocess.check_output([BINARY, "doctor"], env=environment(1) | {"PATH": path}, text=True)
+    with h5py.File(run.folder / "run/experiment.h5") as file:
+        revision = file["segments/git"].asstr()[0]
+    assert f"({revision})" in out
+    assert revision != "later"
 
 
 def test_a_command_of_one_rank_under_mpirun_runs_once_and_ends(program: Program) -> None:
