@@ -81,6 +81,7 @@ def test_the_command_answers_scripts(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "no run 2" in capsys.readouterr().err
 
 
-def test_the_example_is_one() -> None:
-    example = Path(__file__).resolve().parents[2] / "configs/sweep-init.yaml"
-    assert len(read_sweep(example).trials) == 30
+@pytest.mark.parametrize(("name", "runs"), [("sweep-init", 30), ("sweep-article", 80)])
+def test_the_shipped_ones_are_sweeps(name: str, runs: int) -> None:
+    file = Path(__file__).resolve().parents[2] / f"configs/{name}.yaml"
+    assert len(read_sweep(file).trials) == runs
