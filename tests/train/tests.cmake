@@ -2,6 +2,8 @@ weightscope_test(train/oracle.test.cpp LINK train PRIVATE Torch::cpu nlohmann_js
 target_precompile_headers(test_train_oracle REUSE_FROM weightscope_ops)
 weightscope_test(train/probe.test.cpp LINK train PRIVATE Torch::cpu RANKS 1 2 4)
 target_precompile_headers(test_train_probe REUSE_FROM test_model_gradients)
+weightscope_test(train/mup.test.cpp LINK train PRIVATE Torch::cpu LABELS fast)
+target_precompile_headers(test_train_mup REUSE_FROM test_model_gradients)
 weightscope_test(train/spectra.test.cpp LINK train PRIVATE Torch::cpu RANKS 1 2 4)
 target_precompile_headers(test_train_spectra REUSE_FROM weightscope_ops)
 weightscope_test(train/schedule.test.cpp LINK train LABELS fast)
