@@ -70,9 +70,9 @@ Json json_of(const CoordRow& row) {
 }  // namespace
 
 std::string to_text(const CoordReport& r) {
-  const char* grows = r.plan.grow == Grow::heads ? "heads" : "head width";
+  const char* grows = r.plan.grow == Grow::heads ? "more heads" : "wider heads";
   std::string out =
-      line("%s: %ld steps, %d seeds, %s grows with the width, muP's base width %d\n", r.config.c_str(),
+      line("%s: %ld steps, %d seeds, %s with the width, muP's base width %d\n", r.config.c_str(),
            static_cast<long>(r.plan.steps), r.plan.seeds, grows, r.base_width);
   out += line("mean |x| after the last step (size) and of its change since the start (change), over seeds\n");
   for (const auto& table : r.tables)

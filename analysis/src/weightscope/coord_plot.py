@@ -75,7 +75,7 @@ def _panel(ax: Axes, widths: list[int], values: np.ndarray, name: str, slope: fl
     ax.set_yscale("log")
     ax.set_xticks(widths, [str(w) for w in widths], minor=False)
     ax.set_title(name + ("" if slope is None else f"  slope {slope:.2f}"), fontsize=7.5)
-    ax.tick_params(labelsize=7)
+    ax.tick_params(which="both", labelsize=7)
 
 
 def main(arguments: list[str] | None = None) -> int:
