@@ -70,6 +70,18 @@ def test_a_run_is_given_its_course_from_its_own_learning_rates(experiment: Path)
     assert all({"units", "long_name"} <= set(found[name].attrs) for name in found)
 
 
+def test_with_mup_steps_are_scaled_and_decay_is_not(experiment: Path) -> None:
+    run = weightscope.open(experiment)
+    run.config["model"] = {"width": 64, "mup_base_width": 16}
+    found = equilibrium.adamw_course(run)
+    assert found is not None
+    start, lr = run.snapshots["rms"].values[0], run.train["lr"].values
+    kept, added = equilibrium.random_walk(lr, 0.1, 0.9)
+    assert found["random_rms"].values[-1] == pytest.approx(np.sqrt(start**2 * kept[-1] + added[-1] / 16))
+    assert found["equilibrium_rms"].values[-1] == pytest.approx(np.sqrt(lr[-1] / 0.2) / 4)
+    assert found["rotation"].values[-1] == pytest.approx(float(equilibrium.rotation(lr[-1], 0.1, 0.9)))
+
+
 @pytest.mark.parametrize("missing", ["optimizer", "lr", "steps", "betas"])
 def test_a_run_that_does_not_say_how_it_was_trained_has_none(missing: str, tmp_path: Path) -> None:
     truth = synthetic.Truth(layers=1, walk=(1.0,), width=8, heads=1, steps=(0, 4))

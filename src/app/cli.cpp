@@ -20,6 +20,10 @@ const std::map<std::string, OutputFormat> kFormats{{"text", OutputFormat::text},
 const std::map<std::string, ProgressMode> kProgress{
     {"auto", ProgressMode::automatic}, {"plain", ProgressMode::plain}, {"none", ProgressMode::none}};
 
+const std::map<std::string, Grow> kGrow{{"heads", Grow::heads}, {"head_width", Grow::head_width}};
+const std::map<std::string, std::vector<Parametrization>> kParametrizations{
+    {"standard", {Parametrization::standard}}, {"mup", {Parametrization::mup}}, {"both", {}}};
+
 Resume resume_of(const std::string& text) {
   if (text == "auto") return {Resume::Mode::automatic, 0};
   if (text == "never") return {Resume::Mode::never, 0};
@@ -38,6 +42,7 @@ class Parser {
     app_.failure_message(CLI::FailureMessage::simple);
     training();
     initialization();
+    coordinate_check();
     weights();
     data();
     inspection();
@@ -117,6 +122,38 @@ class Parser {
         ->add_option("--scheme", audit->scheme, "name of an initialization scheme, or a configuration file")
         ->default_val("article");
     format_option(audit->format);
+  }
+
+  void coordinate_check() {
+    auto check = command<CoordCheckArguments>(
+        "coord-check",
+        "train a few steps at several widths: do activations keep their size? (exit 7 when they do not)",
+        "weightscope coord-check configs/quickstart.yaml --widths 48,96,192 -o coords.json", false,
+        run_coord_check);
+    config_options(check->config, false);
+    current_
+        ->add_option("--widths", check->plan.widths,
+                     "model.width, two or more (default: base width x 1,2,4,8)")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 65536));
+    current_->add_option("--steps", check->plan.steps, "updates at optimizer.lr, all on the same batch")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    current_->add_option("--seeds", check->plan.seeds, "trainings at each width")
+        ->check(CLI::Range(1, 31))
+        ->capture_default_str();
+    current_
+        ->add_option_function<std::string>(
+            "--parameterization",
+            [check](const std::string& name) { check->plan.which = kParametrizations.at(name); },
+            "standard, mup or both")
+        ->check(CLI::IsMember({"standard", "mup", "both"}))
+        ->default_str("both");
+    current_->add_option("--grow", check->plan.grow, "what widens: heads (more of them) or head_width")
+        ->transform(CLI::CheckedTransformer(kGrow))
+        ->default_str("heads");
+    format_option(check->format);
+    current_->add_option("-o,--output", check->output, "also write the JSON there");
   }
 
   void weights() {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "app/context.hpp"
+#include "train/coord_report.hpp"
 #include "train/progress.hpp"
 #include "train/resume.hpp"
 
@@ -29,6 +30,14 @@ struct AuditArguments {
   OutputFormat format = OutputFormat::text;
 };
 int run_audit(const Context& context, const AuditArguments& arguments);
+
+struct CoordCheckArguments {
+  ConfigArguments config;
+  CoordPlan plan;  ///< no widths: default_widths(); nothing to compare: both
+  OutputFormat format = OutputFormat::text;
+  std::string output;  ///< JSON file, or ""
+};
+int run_coord_check(const Context& context, const CoordCheckArguments& arguments);
 
 struct MeasureArguments {
   std::string model, output;

@@ -19,6 +19,25 @@ int print(const InitReport& report, OutputFormat format) {
   return report.pass ? 0 : static_cast<int>(Fault::numeric);
 }
 
+/// What --scheme says: a configuration file, or the name of a scheme.
+RunConfig expected_of(const Context& context, const std::string& scheme) {
+  if (std::filesystem::exists(scheme)) return load_config(context, {scheme, "", {}}, 0);
+  if (scheme != "mup") return parse_config("init: {scheme: " + scheme + "}", "--scheme");
+  RunConfig config;
+  config.init.scheme = InitScheme::mup;
+  return config;
+}
+
+/// Puts a model from elsewhere into `config`, which has to say its base width (muP) where the model does not.
+void expect_of(const ModelConfig& found, RunConfig& config) {
+  const int base = config.model.mup_base_width;
+  config.model = found;
+  if (found.mup_base_width == 0) config.model.mup_base_width = base;
+  require(config.init.scheme != InitScheme::mup || config.model.mup_base_width > 0, Fault::config,
+          "--scheme mup needs a checkpoint that says its model.mup_base_width, or a configuration file that "
+          "does");
+}
+
 }  // namespace
 
 int run_init(const Context& context, const InitArguments& arguments) {
@@ -28,7 +47,7 @@ int run_init(const Context& context, const InitArguments& arguments) {
   if (config.init.from.empty())
     initialize(store, plan, config.seed);
   else
-    load_model(config.init.from, store);
+    load_initial_weights(config, store);
   const auto report = report_initialization(store, plan);
   if (!arguments.config.output.empty()) {
     ExperimentHeader header;
@@ -49,19 +68,15 @@ int run_init(const Context& context, const InitArguments& arguments) {
 }
 
 int run_audit(const Context& context, const AuditArguments& arguments) {
-  RunConfig config;
-  if (std::filesystem::exists(arguments.scheme))
-    config = load_config(context, {arguments.scheme, "", {}}, 0);
-  else
-    config = parse_config("init: {scheme: " + arguments.scheme + "}", "--scheme");
+  auto config = expected_of(context, arguments.scheme);
   if (is_gpt_neox(arguments.model)) {
     const auto found = measure_gpt_neox(arguments.model);
-    config.model = found.model;
+    expect_of(found.model, config);
     auto report = report_initialization(found.tensors, plan_initialization(config, found.table));
     report.notes.insert(report.notes.end(), found.notes.begin(), found.notes.end());
     return print(report, arguments.format);
   }
-  config.model = model_of(arguments.model);
+  expect_of(model_of(arguments.model), config);
   const ParamStore store(config.model, types_of(Precision::fp32), {}, 1);
   load_model(arguments.model, store);
   return print(report_initialization(store, plan_initialization(config, store.parameters())),

@@ -1,5 +1,6 @@
 #include "config/checks.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <functional>
@@ -29,6 +30,31 @@ bool valid_name(const std::string& name) {
   const auto allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
   return !name.empty() && name.size() <= 64 && name.find_first_not_of(allowed) == std::string::npos &&
          name != "." && name != "..";
+}
+
+/// Each part of muP alone would be another parametrization under its name.
+void check_mup(const RunConfig& c,
+               const std::function<void(const std::string&, const std::string&)>& refuse) {
+  const auto& m = c.model;
+  const bool rule = std::any_of(c.init.rules.begin(), c.init.rules.end(),
+                                [](const InitRule& r) { return r.scheme == InitScheme::mup; });
+  if (m.mup_base_width == 0) {
+    if (c.init.scheme == InitScheme::mup || rule)
+      refuse(rule ? "init.rules" : "init.scheme",
+             "init.scheme = mup needs model.mup_base_width, the width at which muP is the standard model");
+    if (m.mup_base_head_width > 0)
+      refuse("model.mup_base_head_width",
+             "model.mup_base_head_width does nothing without model.mup_base_width");
+    return;
+  }
+  if (c.init.scheme != InitScheme::mup && c.init.from.empty())
+    refuse("model.mup_base_width",
+           "model.mup_base_width scales learning rates and logits only; it needs init.scheme: mup (or "
+           "init.from), without which this is not muP");
+  if (m.mup_base_head_width > 0 && m.mup_base_width % m.mup_base_head_width != 0)
+    refuse("model.mup_base_head_width", equals("model.mup_base_head_width", m.mup_base_head_width) +
+                                            " does not divide " +
+                                            equals("model.mup_base_width", m.mup_base_width));
 }
 
 /// Numbers that are fine alone but whose product no 64 bits hold, or no tensor.
@@ -99,6 +125,7 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
     refuse("init.rules", "init.rules do nothing when init.from gives the weights");
   if (c.monitor.probe_every > 0 && c.data.val.empty())
     refuse("monitor.probe_every", "monitor.probe_every needs data.val, whose first blocks a probe reads");
+  check_mup(c, refuse);
   check_sizes(c, refuse);
   if (c.monitor.gradients) unavailable("monitor.gradients");
 }

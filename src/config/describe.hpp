@@ -82,6 +82,12 @@ void describe(Is<ModelConfig> auto& c, V& v) {
   v("tied", c.tied, any(), "the head is the token embedding");
   v("activation", c.activation, any(), "GELU: gelu_tanh (GPT-2's approximation) or gelu (erf)");
   v("qk_norm", c.qk_norm, any(), "LayerNorm over the features of each head on q and k, before their product");
+  v("mup_base_width", c.mup_base_width, between(0, 65536),
+    "muP: width at which the model is the standard one; scales hidden learning rates and logits; 0: no muP "
+    "(needs init.scheme: mup)");
+  v("mup_base_head_width", c.mup_base_head_width, between(0, 65536),
+    "muP: features of a head at the base width, attention logits scale with their root over C/H; 0: C/H, "
+    "heads do not widen");
 }
 template <class V>
 void describe(Is<InitRule> auto& c, V& v) {

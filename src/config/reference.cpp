@@ -55,8 +55,7 @@ std::string config_reference() {
          "\n## Initialization schemes\n\nBiases are 0 and LayerNorm weights 1 in all of them; L layers, l "
          "from 0, C width.\n\n" +
          schemes_reference() + "\nLeft out: `deepnorm` (" + std::string(why_left_out("deepnorm")) +
-         ") and `mup` (" + std::string(why_left_out("mup")) + ").\n\n## Alarm rules\n\n`action` is one of " +
-         choices<AlarmAction>() +
+         ").\n\n## Alarm rules\n\n`action` is one of " + choices<AlarmAction>() +
          ". What they mean, and how often they are wrong: [alarms.md](alarms.md).\n\n" + alarms_reference();
 }
 

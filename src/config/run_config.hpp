@@ -28,6 +28,8 @@ struct ModelConfig {
   double dropout = 0;
   bool bias = true, tied = true, qk_norm = false;
   Activation activation = Activation::gelu_tanh;
+  /// Of the maximal update parametrization: 0, and everything is as it is written elsewhere.
+  int mup_base_width = 0, mup_base_head_width = 0;
 };
 struct InitRule {
   std::string match;  ///< glob over parameter names: "h.*.attn.c_proj.weight"

@@ -57,10 +57,15 @@ Distribution zero_proj(const C& c) { return projects(c) ? zero() : normal(c.std)
 Distribution spectral(const C& c) {
   return normal(embeds(c) ? c.std : std::min(1.0, std::sqrt(fan_out(c) / fan_in(c))) / std::sqrt(fan_in(c)));
 }
+// What `gpt2` is at the base width. Variances of hidden matrices go with 1/fan_in, and all fan-ins with C.
+Distribution mup(const C& c) {
+  const bool hidden = c.kind == K::linear || projects(c);
+  return normal((projects(c) ? c.std / depth(c) : c.std) * (hidden ? std::sqrt(c.base_ratio) : 1));
+}
 
 }  // namespace
 
-const std::array<Scheme, 16> kSchemes{{
+const std::array<Scheme, 17> kSchemes{{
     {InitScheme::article,
      "Linear N(0, std); Embedding N(0, sqrt(2/(rows + columns))); a tied wte ends as Linear",
      "the seed article: apply(weightInits) with nn.init.normal_ and xavier_normal_", with_constants<article>},
@@ -94,6 +99,10 @@ const std::array<Scheme, 16> kSchemes{{
      "N(0, min(1, sqrt(fan_out/fan_in))/sqrt(fan_in)); embeddings N(0, std); the condition at initialization "
      "only",
      "Yang, Simon & Bernstein 2023, condition 1", with_constants<spectral>},
+    {InitScheme::mup,
+     "embeddings and head N(0, std); hidden N(0, std sqrt(C0/C)), residual projections over sqrt(2L), C0 = "
+     "model.mup_base_width",
+     "Yang et al. 2022, table 8 (muP)", with_constants<mup>},
 }};
 
 const Scheme& scheme(InitScheme id) { return kSchemes[static_cast<std::size_t>(id)]; }
@@ -102,9 +111,6 @@ std::string_view why_left_out(std::string_view name) {
   if (name == "deepnorm")
     return "deepnorm is true only together with post-LayerNorm blocks and their residual scale alpha, which "
            "this model does not have";
-  if (name == "mup")
-    return "mup is true only together with its per-tensor learning rates, output multiplier and 1/D "
-           "attention scale, which are not there yet";
   return "";
 }
 

@@ -25,15 +25,28 @@ enum class InitScheme : std::uint8_t {
   mitchell,
   depth_scaled,
   zero_proj,
-  spectral
+  spectral,
+  mup
 };
 
 /// In the order of the enumeration, as the configuration writes them.
-inline constexpr std::array<std::string_view, 16> kSchemeNames{
-    "article",       "gpt2",           "normal",         "trunc_normal",
-    "xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform",
-    "lecun_normal",  "orthogonal",     "small_init",     "wang_init",
-    "mitchell",      "depth_scaled",   "zero_proj",      "spectral"};
+inline constexpr std::array<std::string_view, 17> kSchemeNames{"article",
+                                                               "gpt2",
+                                                               "normal",
+                                                               "trunc_normal",
+                                                               "xavier_normal",
+                                                               "xavier_uniform",
+                                                               "kaiming_normal",
+                                                               "kaiming_uniform",
+                                                               "lecun_normal",
+                                                               "orthogonal",
+                                                               "small_init",
+                                                               "wang_init",
+                                                               "mitchell",
+                                                               "depth_scaled",
+                                                               "zero_proj",
+                                                               "spectral",
+                                                               "mup"};
 
 /// What a parameter is, as far as initialization cares.
 enum class ParameterKind : std::uint8_t {
@@ -51,7 +64,8 @@ struct InitContext {
   ParameterKind kind = ParameterKind::linear;
   std::int64_t rows = 1, columns = 1;  ///< [fan_out, fan_in]; for embeddings [entries, width]
   int layer = -1, layers = 1, width = 1;
-  double std = 0.02;  ///< init.std
+  double std = 0.02;      ///< init.std
+  double base_ratio = 1;  ///< model.mup_base_width over width; 1 without muP
 };
 
 /// One row = one value of init.scheme, its formula and source for the reference page, and what it draws each
@@ -62,7 +76,7 @@ struct Scheme {
   Distribution (*of)(const InitContext&);
   std::string_view name() const { return kSchemeNames[static_cast<std::size_t>(id)]; }
 };
-extern const std::array<Scheme, 16> kSchemes;
+extern const std::array<Scheme, 17> kSchemes;
 const Scheme& scheme(InitScheme id);
 
 /// Known schemes that are left out on purpose, with the reason; "" for other names.

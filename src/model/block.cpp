@@ -13,8 +13,12 @@ ops::Gelu gelu_of(const ModelConfig& model) {
 }  // namespace
 
 ops::Attention Gpt::attention_shape(int layer, const MicroBatch& batch) const {
-  return {batch_, model_.heads, batch.dropout ? model_.dropout : 0.0, stream(batch, "attention", layer),
-          batch.first_row};
+  return {batch_,
+          model_.heads,
+          batch.dropout ? model_.dropout : 0.0,
+          stream(batch, "attention", layer),
+          batch.first_row,
+          attention_scale()};
 }
 
 /// Up to the residual stream between the two halves. branch_RC (may be undefined): the previous block's MLP,

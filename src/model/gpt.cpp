@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "model/mup.hpp"
 
 // B batch, T tokens, R = B·T, C width, V vocabulary (padded), L layers.
 namespace weightscope {
@@ -12,6 +13,8 @@ namespace weightscope {
 Gpt::Gpt(const ModelConfig& model, const ParamStore& store, std::int64_t rows, Purpose purpose,
          bool recompute)
     : model_(model),
+      attention_scale_(mup_attention_scale(model)),
+      logit_scale_(mup_logit_scale(model)),
       store_(&store),
       recompute_(recompute),
       whole_(plan_activations(model, store.types(), store.place(), rows, purpose, recompute,
@@ -99,6 +102,8 @@ void Gpt::forward_block(int layer, const MicroBatch& batch) {
 void Gpt::forward_output() {
   ops::residual_layer_norm(now_.blocks.back().middle_RC, now_.branch_RC, now_.output_RC, ln_f_.w, ln_f_.b,
                            now_.ln_f_RC, now_.mean_f_R, now_.rstd_f_R);
+  // The logits are linear in it, and it is V/C times smaller than they are.
+  if (logit_scale_ != 1) now_.ln_f_RC.mul_(logit_scale_);
 }
 
 void Gpt::head_logits(std::int64_t from, std::int64_t count, at::Tensor& logits) const {
@@ -132,6 +137,7 @@ void Gpt::backward_head(const MicroBatch& batch, double dscale, ops::Write write
                                 from == 0 ? write : ops::Write::add, gemm_);
     ops::linear_backward_input(logits, head_, d_ln_f, gemm_);
   }
+  if (logit_scale_ != 1) now_.d_narrow_RC.mul_(logit_scale_);
   ops::layer_norm_backward(now_.d_narrow_RC, now_.output_RC, now_.mean_f_R, now_.rstd_f_R, ln_f_.w,
                            now_.d_residual_RC, ops::Write::assign, now_.d_branch_RC, ln_f_.dw, ln_f_.db,
                            branch_bias(batch, blocks_.back().mlp_proj), write);

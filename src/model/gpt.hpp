@@ -55,6 +55,11 @@ class Gpt {
   void backward_block(int layer, const MicroBatch& batch, ops::Write write);
   void backward_embedding(const MicroBatch& batch, ops::Write write);
 
+  /// Right after forward_block(layer): the residual stream between its attention and its MLP, [B·T, C]
+  /// (full), and what the MLP adds to it, [B·T, C] (work).
+  const at::Tensor& middle(int layer) const { return now_.blocks[static_cast<std::size_t>(layer)].middle_RC; }
+  const at::Tensor& mlp_output() const { return now_.branch_RC; }
+
   /// [B·T, V], of the last forward pass; allocates.
   at::Tensor logits() const;
   /// [1] f64 on the device: Σ −log p(target) since it was last zeroed.
@@ -64,6 +69,8 @@ class Gpt {
   /// backward_embedding (−1).
   std::int64_t final_offset(int layer) const;
   const ModelConfig& config() const { return model_; }
+  /// What attention logits are multiplied by on top of 1/√D (muP).
+  double attention_scale() const { return attention_scale_; }
 
  private:
   struct Linear {
@@ -96,6 +103,7 @@ class Gpt {
   void head_logits(std::int64_t from, std::int64_t count, at::Tensor& logits) const;
 
   ModelConfig model_;
+  double attention_scale_, logit_scale_;  ///< muP's; 1 otherwise
   const ParamStore* store_;
   bool recompute_;
   Activations whole_, now_;

@@ -6,12 +6,13 @@
 #include <sstream>
 
 #include "core/error.hpp"
+#include "model/mup.hpp"
 
 namespace weightscope {
 namespace {
 
 InitContext context_of(const RunConfig& c, const Parameter& p, ParameterKind kind, double std) {
-  return {kind, p.rows(), p.columns(), p.layer, c.model.layers, c.model.width, std};
+  return {kind, p.rows(), p.columns(), p.layer, c.model.layers, c.model.width, std, mup_base_ratio(c.model)};
 }
 
 std::string number(double x) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "model/mup.hpp"
+
 namespace weightscope {
 namespace {
 
@@ -53,6 +55,7 @@ std::vector<Parameter> parameter_table(const ModelConfig& m) {
   add_norm(table, m, "ln_f", C, -1);
   if (!m.tied) table.push_back({"lm_head.weight", {m.vocab, m.width}, ParameterKind::head});
 
+  for (auto& p : table) p.lr_scale = mup_lr_scale(m, p.kind);
   std::vector<Parameter*> order;
   for (auto& p : table) order.push_back(&p);
   std::stable_sort(order.begin(), order.end(),

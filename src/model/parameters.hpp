@@ -15,6 +15,7 @@ struct Parameter {
   int layer = -1;            ///< -1 outside the blocks
   std::int64_t offset = 0;   ///< first element in the flat buffers
   std::int64_t storage = 0;  ///< elements reserved there: numel, or more where rows are padded
+  double lr_scale = 1;       ///< of optimizer.lr; muP's is base width over width for hidden matrices
   std::int64_t numel() const;
   std::int64_t rows() const { return shape[0]; }
   std::int64_t columns() const { return shape.size() > 1 ? shape[1] : 1; }

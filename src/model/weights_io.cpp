@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "core/file_io.hpp"
 #include "model/hf_config.hpp"
+#include "model/mup.hpp"
 
 namespace weightscope {
 
@@ -99,6 +100,19 @@ void load_model(const std::filesystem::path& path, const ParamStore& store) {
   store.refresh_work();
 }
 
+void load_initial_weights(const RunConfig& config, const ParamStore& store) {
+  const std::filesystem::path from = config.init.from;
+  const auto theirs = resolve_checkpoint(from).empty() ? ModelConfig() : model_of(from);
+  for (const auto& [what, now, then] :
+       {std::tuple{"logits", mup_logit_scale(config.model), mup_logit_scale(theirs)},
+        {"attention logits", mup_attention_scale(config.model), mup_attention_scale(theirs)}})
+    require(now == then, Fault::input,
+            "init.from = " + from.string() + " holds weights for " + what + " times " + std::to_string(then) +
+                ", and the configuration multiplies them by " + std::to_string(now) +
+                "; model.mup_base_width and model.mup_base_head_width must be those of the checkpoint");
+  load_model(from, store);
+}
+
 ModelConfig model_of(const std::filesystem::path& path) {
   require(is_there(path), Fault::input,
           path.string() + " does not exist (a checkpoint, a run or a Hugging Face directory was expected)");
@@ -117,6 +131,19 @@ ModelConfig model_of(const std::filesystem::path& path) {
   return model;
 }
 
+namespace {
+
+/// A parameter on the host with what muP multiplies its output by: GPT-2 has no such scales.
+at::Tensor folded(const ParamStore& store, const Parameter& p, const ModelConfig& model) {
+  auto value = ParamStore::view(store.master(), p).cpu().clone();
+  if (p.name.starts_with("ln_f.")) value.mul_(mup_logit_scale(model));
+  if (p.name.find(".attn.c_attn.") != std::string::npos)
+    value.narrow(0, 0, model.width).mul_(mup_attention_scale(model));
+  return value;
+}
+
+}  // namespace
+
 void export_hf(const std::filesystem::path& directory, const ParamStore& store, const ModelConfig& model) {
   require(!model.qk_norm, Fault::input,
           "a model with model.qk_norm cannot be exported (Hugging Face's GPT-2 has no norms of q and k, and "
@@ -129,7 +156,7 @@ void export_hf(const std::filesystem::path& directory, const ParamStore& store, 
     refs.push_back({name, DType::f32, keep.back().sizes().vec(), keep.back().data_ptr()});
   };
   for (const auto& p : store.parameters()) {
-    const auto value = ParamStore::view(store.master(), p).cpu();
+    const auto value = folded(store, p, model);
     add(p.name == "lm_head.weight" ? p.name : "transformer." + p.name,
         is_conv1d(p) ? value.t().contiguous() : value);
     // GPT-2 has biases everywhere: a model without them is one whose biases are zero.

@@ -31,8 +31,13 @@ void load_flat(const Safetensors& file, const std::string& prefix, const ParamSt
 /// absent). Refreshes the bf16 copy.
 void load_model(const std::filesystem::path& path, const ParamStore& store);
 
-/// model.safetensors and config.json as transformers' GPT2LMHeadModel reads them. Error{input} when GPT-2 has
-/// no place for the model.
+/// load_model of init.from. Error{input} when its weights are for other scales of the logits or of attention
+/// (muP) than the configuration's: the same weights would be another function.
+void load_initial_weights(const RunConfig& config, const ParamStore& store);
+
+/// model.safetensors and config.json as transformers' GPT2LMHeadModel reads them. muP's scales go into the
+/// weights they act on: of attention into q's rows of c_attn, of the logits into ln_f. Error{input} when
+/// GPT-2 has no place for the model.
 void export_hf(const std::filesystem::path& directory, const ParamStore& store, const ModelConfig& model);
 
 /// The architecture of a checkpoint or Hugging Face directory, whose tensors are known to have its shapes.

@@ -8,7 +8,7 @@ namespace {
 bool kernel_serves(const at::Tensor& qkv, const Attention& a) { return has_kernel(qkv) && a.dropout == 0; }
 
 cpu::AttentionShape shape_of(const at::Tensor& qkv, const Attention& a) {
-  return {a.batch, qkv.size(0) / a.batch, a.heads, qkv.size(1) / (3 * a.heads)};
+  return {a.batch, qkv.size(0) / a.batch, a.heads, qkv.size(1) / (3 * a.heads), static_cast<float>(a.scale)};
 }
 
 }  // namespace

@@ -20,11 +20,11 @@ std::int64_t queries_at_once(std::int64_t tokens, std::int64_t heads) {
 double larger(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 
 /// Adds what queries [from, from + n) see of keys [0, from + n): q_HnD, k_HkD, full.
-void add_queries(const at::Tensor& q_HnD, const at::Tensor& k_HkD, std::int64_t from,
+void add_queries(const at::Tensor& q_HnD, const at::Tensor& k_HkD, std::int64_t from, double scale,
                  std::vector<HeadLogits>& heads) {
   const auto n = q_HnD.size(1);
   const auto logits =
-      at::bmm(q_HnD, k_HkD.transpose(1, 2)).div_(std::sqrt(static_cast<double>(q_HnD.size(2))));
+      at::bmm(q_HnD, k_HkD.transpose(1, 2)).div_(std::sqrt(static_cast<double>(q_HnD.size(2))) / scale);
   const auto future = at::ones({n, k_HkD.size(1)}, logits.options().dtype(at::kBool)).triu(from + 1);
   // Row by row in LibTorch, then in order here: the same bits for any number of threads.
   const auto squares =
@@ -48,7 +48,7 @@ void add_queries(const at::Tensor& q_HnD, const at::Tensor& k_HkD, std::int64_t 
 
 }  // namespace
 
-std::vector<HeadLogits> attention_logits(const at::Tensor& qkv_T3C, std::int64_t heads) {
+std::vector<HeadLogits> attention_logits(const at::Tensor& qkv_T3C, std::int64_t heads, double scale) {
   const std::int64_t T = qkv_T3C.size(0), D = qkv_T3C.size(1) / (3 * heads);
   const auto full = qkv_T3C.scalar_type() == at::kBFloat16 ? at::kFloat : qkv_T3C.scalar_type();
   const auto part = [&](std::int64_t index) {
@@ -59,7 +59,7 @@ std::vector<HeadLogits> attention_logits(const at::Tensor& qkv_T3C, std::int64_t
   const auto step = queries_at_once(T, heads);
   for (std::int64_t from = 0; from < T; from += step) {
     const auto n = std::min(step, T - from);
-    add_queries(q_HTD.narrow(1, from, n), k_HTD.narrow(1, 0, from + n), from, result);
+    add_queries(q_HTD.narrow(1, from, n), k_HTD.narrow(1, 0, from + n), from, scale, result);
   }
   return result;
 }

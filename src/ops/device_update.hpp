@@ -11,6 +11,7 @@ namespace weightscope::ops {
 struct FlatPart {
   std::int64_t begin = 0, end = 0;
   double weight_decay = 0;
+  double step_scale = 1;  ///< as in AdamW
 };
 
 /// The end of a training step on a GPU, without the host: whether and how much to clip is decided there, all

@@ -75,29 +75,30 @@ void gelu(const at::Tensor& x_RN, at::Tensor& y_RN, Gelu kind);
 /// dy_RN becomes dx_RN = dy · GELU'(x); db_N (full, may be undefined) = or += its column sums.
 void gelu_backward(const at::Tensor& x_RN, at::Tensor& dy_RN, at::Tensor db_N, Gelu kind, Write write);
 
-/// Causal attention, softmax(q·kᵀ/√D + mask)·v per head, over the fused projection: qkv [B·T, 3C], out [B·T,
-/// C]. lse [B, H, T] (full) is kept for backward. `dropout` drops attention weights with masks from `stream`;
-/// element (row, h, i, j) of the mask depends on first_row + row, so the masks do not depend on how rows are
-/// split over ranks.
+/// Causal attention, softmax(scale · q·kᵀ/√D + mask)·v per head, over the fused projection: qkv [B·T, 3C],
+/// out [B·T, C]. lse [B, H, T] (full) is kept for backward. `dropout` drops attention weights with masks from
+/// `stream`; element (row, h, i, j) of the mask depends on first_row + row, so the masks do not depend on how
+/// rows are split over ranks.
 struct Attention {
   std::int64_t batch = 1, heads = 1;
   double dropout = 0;
   Philox stream{0};
   std::int64_t first_row = 0;
+  double scale = 1;  ///< of the logits, on top of 1/√D
 };
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& shape);
 /// dqkv [B·T, 3C] from dout [B·T, C] and what forward read and wrote.
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
                         const at::Tensor& lse, at::Tensor& dqkv, const Attention& shape);
 
-/// Of the logits q·kᵀ/√D of one head, over all keys that each query may see: the largest (NaN if one is),
-/// Σ logit², and Σ over queries of the entropy of their attention weights, −Σ p ln p [nats].
+/// Of the logits scale · q·kᵀ/√D of one head, over all keys that each query may see: the largest (NaN if one
+/// is), Σ logit², and Σ over queries of the entropy of their attention weights, −Σ p ln p [nats].
 struct HeadLogits {
   double max = -std::numeric_limits<double>::infinity(), sum_of_squares = 0, entropy = 0;
 };
 /// Of every head of one sample, qkv [T, 3C] as attention reads it. Logits in full precision (f32 for bf16),
 /// sums in double. Through LibTorch on any device; allocates, a few megabytes at a time.
-std::vector<HeadLogits> attention_logits(const at::Tensor& qkv_T3C, std::int64_t heads);
+std::vector<HeadLogits> attention_logits(const at::Tensor& qkv_T3C, std::int64_t heads, double scale = 1);
 /// The most that it takes.
 std::int64_t attention_logits_bytes(std::int64_t tokens, std::int64_t heads, std::int64_t width);
 
@@ -135,6 +136,7 @@ void sum_parts(std::span<const at::Tensor> parts, at::Tensor out, std::span<doub
 struct AdamW {
   double lr = 0, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0, grad_scale = 1;
   std::int64_t step = 1;  ///< 1 for the first update: bias correction
+  double step_scale = 1;  ///< of the step, not of the decay, which stays lr · weight_decay
 };
 /// With delta2 defined ([1] f64), adds Σ (Δw)² to it.
 void adamw(at::Tensor w, const at::Tensor& g, at::Tensor m, at::Tensor v, at::Tensor work_copy,

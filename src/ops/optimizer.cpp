@@ -30,7 +30,7 @@ void adamw(at::Tensor w, const at::Tensor& g, at::Tensor m, at::Tensor v, at::Te
   if (!w.is_cpu() || w.scalar_type() != at::kFloat) return reference::adamw(w, g, m, v, work_copy, h, delta2);
   const auto t = static_cast<double>(h.step);
   const cpu::AdamWScalars scalars{static_cast<float>(1 - h.lr * h.weight_decay),
-                                  static_cast<float>(h.lr / (1 - std::pow(h.beta1, t))),
+                                  static_cast<float>(h.lr * h.step_scale / (1 - std::pow(h.beta1, t))),
                                   static_cast<float>(h.beta1),
                                   static_cast<float>(h.beta2),
                                   static_cast<float>(h.eps),

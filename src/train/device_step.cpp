@@ -16,7 +16,8 @@ constexpr int kEagerSteps = 2;
 std::vector<ops::FlatPart> flat_parts(const TrainParts& parts) {
   std::vector<ops::FlatPart> flat;
   for (const auto& p : parts.store->parameters())
-    flat.push_back({p.offset, p.offset + p.storage, p.decays() ? parts.config->optimizer.weight_decay : 0});
+    flat.push_back(
+        {p.offset, p.offset + p.storage, p.decays() ? parts.config->optimizer.weight_decay : 0, p.lr_scale});
   return flat;
 }
 

@@ -26,6 +26,7 @@ std::vector<double> Optimizer::update(std::int64_t step, double lr, double grad_
     const auto part = [&](const at::Tensor& flat, std::int64_t origin) {
       return flat.narrow(0, from - origin, to - from);
     };
+    h.step_scale = table[i].lr_scale;
     h.weight_decay = table[i].decays() ? config_.weight_decay : 0;
     const auto delta2 =
         measure ? at::zeros({1}, store_->master().options().dtype(at::kDouble)) : at::Tensor();

@@ -33,7 +33,8 @@ void measure_block(Gpt& gpt, const MicroBatch& m, const Places& at, std::span<do
   for (std::size_t layer = 0; layer < at.layers; ++layer) {
     gpt.forward_block(static_cast<int>(layer), m);
     squares(layer);
-    const auto heads = ops::attention_logits(gpt.qkv(static_cast<int>(layer)), gpt.config().heads);
+    const auto heads =
+        ops::attention_logits(gpt.qkv(static_cast<int>(layer)), gpt.config().heads, gpt.attention_scale());
     for (std::size_t head = 0; head < at.heads; ++head) {
       const auto place = numbers.subspan(at.of_head(layer, head), kPerHead);
       place[0] = heads[head].max, place[1] = heads[head].sum_of_squares, place[2] = heads[head].entropy;

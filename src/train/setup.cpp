@@ -160,7 +160,7 @@ void Trainer::initialize_weights() {
       if (config_.init.from.empty())
         weightscope::initialize(*store_, plan, config_.seed);
       else
-        load_model(config_.init.from, *store_);
+        load_initial_weights(config_, *store_);
       init_report_ = report_initialization(*store_, plan);
       if (!config_.init.from.empty()) init_report_ = imported(std::move(init_report_), config_.init.from);
       require(init_report_.pass, Fault::numeric,

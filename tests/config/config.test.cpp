@@ -67,7 +67,16 @@ TEST(Config, CombinationsThatCannotRunAreRefused) {
           "needs 1, 2, 4, 8 ... ranks, not 3", 3);
   refused("parallel: {backend: nccl}\ntrain: {device: cpu}", "train.device = cpu");
   refused("name: a/b", "name = a/b is not");
-  refused("init: {scheme: mup}", "init.scheme = mup is left out: mup is true only together with");
+  refused("init: {scheme: mup}", "init.scheme = mup needs model.mup_base_width");
+  refused("model: {mup_base_width: 64}\ninit: {rules: [{match: a, scheme: mup}]}",
+          "model.mup_base_width scales learning rates and logits only");
+  refused("init: {rules: [{match: a, scheme: mup}]}", "init.scheme = mup needs model.mup_base_width");
+  refused("model: {mup_base_width: 64}", "it needs init.scheme: mup");
+  refused("model: {mup_base_head_width: 64}",
+          "model.mup_base_head_width does nothing without model.mup_base_width");
+  refused("model: {mup_base_width: 64, mup_base_head_width: 48}\ninit: {scheme: mup}",
+          "model.mup_base_head_width = 48 does not divide model.mup_base_width = 64");
+  refused("model: {mup_base_width: -1}", "model.mup_base_width = -1 is outside [0, 65536]");
   refused("init: {scheme: deepnorm}", "init.scheme = deepnorm is left out");
   refused("init: {scheme: xavier_norml}", "did you mean xavier_normal?");
   refused("monitor: {gradients: true}", "monitor.gradients is not available in this version");

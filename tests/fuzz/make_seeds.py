@@ -59,6 +59,7 @@ put("config", "epochs", "monitor: {every: {epochs: 0.5}, early: none, alarms: [n
 put("config", "alarms", "monitor: {alarms: [loss_spike, {rule: update_ratio, low: 1e-9, action: stop}]}\n")
 put("config", "rules", "init:\n  rules:\n    - {match: 'h.*.c_proj.weight', scheme: normal, std: 4.0e-3}\n")
 put("config", "texts", 'output: "a \\"b\\" \\\\ \\u00e9"\ndata: {train: ${env:FUZZ_PLAIN}/x, val: "${env:NO:-y}"}\n')
+put("config", "mup", "model: {width: 64, heads: 4, mup_base_width: 32, mup_base_head_width: 8}\ninit: {scheme: mup}\n")
 put("config", "nasty", "output: ${env:FUZZ_NASTY}\n")
 put("config", "nested", "output: ${env:FUZZ_NESTED}\n")
 put("config", "words", "data: {train: 'Null', val: 'NULL'}\ninit: {from: '~'}\n")

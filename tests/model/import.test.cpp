@@ -1,10 +1,13 @@
 // Models from elsewhere: what their descriptions say is held against the limits and the files before memory
 // is taken.
+#include <ATen/ATen.h>
+
 #include <fstream>
 #include <functional>
 
 #include "config/config.hpp"
 #include "core/error.hpp"
+#include "model/gpt.hpp"
 #include "model/hf_config.hpp"
 #include "model/weights_io.hpp"
 #include "support/scratch.hpp"
@@ -84,6 +87,71 @@ TEST(ExportHf, RefusesNormsOfQAndKBeforeAnythingIsWritten) {
   const ParamStore store(m, types_of(Precision::fp32), {}, 1);
   expect_refused("model.qk_norm cannot be exported", [&] { export_hf(scratch / "out", store, m); });
   EXPECT_FALSE(std::filesystem::exists(scratch / "out"));
+}
+
+/// A muP model whose scales are not powers of two, with random weights.
+struct MupModel {
+  explicit MupModel(bool tied) : model(small(tied)), store(model, types_of(Precision::fp32), {}, 1) {
+    at::manual_seed(5);
+    at::Tensor(store.master()).copy_(at::randn({store.size()}) * 0.3);
+  }
+  static ModelConfig small(bool tied) {
+    ModelConfig m;
+    m.layers = 2, m.heads = 2, m.width = 16, m.block = 8, m.vocab = 37, m.tied = tied;
+    m.mup_base_width = 6, m.mup_base_head_width = 3;
+    return m;
+  }
+  ModelConfig model;
+  ParamStore store;
+};
+
+at::Tensor logits_of(const ModelConfig& model, const ParamStore& store) {
+  Gpt gpt(model, store, 2 * model.block, Purpose::evaluation, false);
+  MicroBatch m;
+  m.batch = 2, m.T = model.block;
+  m.tokens_R = at::arange(2 * model.block).mul(7).remainder(model.vocab);
+  gpt.forward(m);
+  return gpt.logits();
+}
+
+TEST(ExportHf, PutsTheScalesOfMupIntoTheWeights) {
+  for (const bool tied : {true, false}) {
+    const Scratch scratch;
+    const MupModel mup(tied);
+    export_hf(scratch / "out", mup.store, mup.model);
+    const auto plain = model_of(scratch / "out");
+    EXPECT_EQ(plain.mup_base_width, 0);
+    const ParamStore store(plain, types_of(Precision::fp32), {}, 1);
+    load_model(scratch / "out", store);
+    const auto ours = logits_of(mup.model, mup.store), theirs = logits_of(plain, store);
+    EXPECT_LT((ours - theirs).abs().max().item<double>(), 2e-6 * ours.abs().max().item<double>());
+    // Without them it is another model.
+    const auto other = logits_of(plain, mup.store);
+    EXPECT_GT((ours - other).abs().max().item<double>(), 0.1 * ours.abs().max().item<double>());
+  }
+}
+
+TEST(InitFrom, RefusesWeightsForOtherScales) {
+  const Scratch scratch;
+  const MupModel mup(true);
+  RunConfig config;
+  config.model = mup.model, config.init.scheme = InitScheme::mup;
+  CheckpointInfo info;
+  info.config_yaml = to_yaml(config);
+  write_checkpoint_at(scratch / "checkpoint", info, named_tensors(mup.store, mup.store.master(), "").refs,
+                      {});
+  config.init.from = scratch / "checkpoint";
+  const ParamStore store(config.model, types_of(Precision::fp32), {}, 1);
+  load_initial_weights(config, store);
+  for (const auto& p : store.parameters())
+    EXPECT_TRUE(at::equal(ParamStore::view(store.master(), p), ParamStore::view(mup.store.master(), p)))
+        << p.name;
+  auto other = config;
+  other.model.mup_base_width = 8;
+  expect_refused("logits times 0.375", [&] { load_initial_weights(other, store); });
+  other = config;
+  other.model.mup_base_head_width = 0;
+  expect_refused("attention logits times 0.612372", [&] { load_initial_weights(other, store); });
 }
 
 TEST(ModelOf, OfAConfigurationThatIsNoneBlamesTheCheckpoint) {

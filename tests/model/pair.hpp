@@ -27,6 +27,10 @@ inline std::vector<Case> cases() {
   auto normed = small(true, true, Activation::gelu_tanh, 0), normed_no_bias = normed, normed_dropout = normed;
   for (auto* m : {&normed, &normed_no_bias, &normed_dropout}) m->qk_norm = true;
   normed_no_bias.bias = false, normed_dropout.dropout = 0.25;
+  auto mup = small(true, true, Activation::gelu_tanh, 0),
+       mup_untied = small(false, false, Activation::gelu, 0.1);
+  mup.mup_base_width = 6, mup.mup_base_head_width = 3;
+  mup_untied.mup_base_width = 40, mup_untied.mup_base_head_width = 20, mup_untied.qk_norm = true;
   return {{"article", small(true, true, Activation::gelu_tanh, 0), 2, 9},
           {"erf_untied_short", small(false, true, Activation::gelu, 0), 3, 5},
           {"no_bias", small(true, false, Activation::gelu_tanh, 0), 1, 9},
@@ -35,7 +39,9 @@ inline std::vector<Case> cases() {
           {"one_layer_narrow_mlp", wide, 2, 4},
           {"qk_norm", normed, 2, 9},
           {"qk_norm_no_bias", normed_no_bias, 3, 5},
-          {"qk_norm_dropout_recompute", normed_dropout, 2, 7, true}};
+          {"qk_norm_dropout_recompute", normed_dropout, 2, 7, true},
+          {"mup", mup, 2, 9},
+          {"mup_untied_qk_norm_dropout_recompute", mup_untied, 2, 7, true}};
 }
 
 /// One model in both forms with the same random weights.

@@ -54,7 +54,11 @@ struct TwinBlock : torch::nn::Module {
     const auto heads = [&](const torch::Tensor& t) { return t.view({B, T, H, C / H}).transpose(1, 2); };
     auto q = heads(parts[0]), k = heads(parts[1]);
     if (model.qk_norm) q = q_norm(q), k = k_norm(k);
-    auto scores = torch::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(C / H));
+    const double D = static_cast<double>(C) / static_cast<double>(H);
+    // muP (Yang et al. 2022, table 8): 1/D, and as much as ever where D is that of the base width.
+    const double factor =
+        model.mup_base_head_width > 0 ? std::sqrt(1.0 * model.mup_base_head_width) / D : 1 / std::sqrt(D);
+    auto scores = torch::matmul(q, k.transpose(2, 3)) * factor;
     logits_BHTT = scores;
     scores = scores.masked_fill(torch::ones({T, T}, torch::kBool).triu(1),
                                 -std::numeric_limits<double>::infinity());
@@ -102,7 +106,8 @@ struct Twin : torch::nn::Module {
               .view(x.sizes());
     residuals_BTC = {x};
     for (auto& block : blocks) residuals_BTC.push_back(x = block->forward(x, batch));
-    return head(ln_f(x)).view({batch.batch * batch.T, model.vocab});
+    const double output = model.mup_base_width > 0 ? 1.0 * model.mup_base_width / model.width : 1;
+    return (head(ln_f(x)) * output).view({batch.batch * batch.T, model.vocab});
   }
 
   /// The twin's tensor for one of our parameter names.

@@ -24,7 +24,8 @@ TEST_P(AttentionTest, AgreesWithTheReference) {
                                   {1, 40, 5, 32},
                                   {1, 300, 1, 20}}) {
     const auto qkv = random_tensor({B * T, 3 * H * D}, work()), dout = random_tensor({B * T, H * D}, work());
-    const Attention a{B, H};
+    Attention a{B, H};
+    a.scale = T == 17 || T == 300 ? 0.3 : 1;
     const auto fast = run(qkv, dout, a, &attention, &attention_backward),
                plain = run(qkv, dout, a, &reference::attention, &reference::attention_backward);
     EXPECT_LT(relative_error(fast.out, plain.out), allowed());
@@ -43,6 +44,21 @@ TEST_P(AttentionTest, DoesNotSeeTheFuture) {
   attention(qkv, after, lse, {1, 2});
   EXPECT_TRUE(at::equal(before.narrow(0, 0, 7), after.narrow(0, 0, 7)));
   EXPECT_FALSE(at::equal(before.narrow(0, 7, 5), after.narrow(0, 7, 5)));
+}
+
+TEST_P(AttentionTest, ScalesItsLogits) {
+  // As if q had been scaled.
+  const std::int64_t T = 40, C = 32;
+  const auto qkv = random_tensor({T, 3 * C}, work());
+  auto scaled = qkv.clone();
+  scaled.narrow(1, 0, C).mul_(0.5);
+  at::Tensor out = at::empty({T, C}, work()), of_scaled = at::empty({T, C}, work()),
+             lse = at::empty({1, 2, T});
+  Attention half{1, 2};
+  half.scale = 0.5;
+  attention(qkv, out, lse, half);
+  attention(scaled, of_scaled, lse, {1, 2});
+  EXPECT_TRUE(at::equal(out, of_scaled));
 }
 
 TEST(AttentionDropout, GradientIsThatOfTheMaskedForwardPass) {

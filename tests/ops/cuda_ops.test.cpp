@@ -214,7 +214,7 @@ TEST_P(OnGpu, SumOfSquaresHasOneOrder) {
 
 TEST_P(OnGpu, UpdatesLikeTheReferenceAndLeavesTheWeightsWhenSomethingIsNotFinite) {
   const std::int64_t n = 40000, cut = 30016;
-  const std::vector<FlatPart> parts{{0, 29999, 0.1}, {cut, n, 0.0}};
+  const std::vector<FlatPart> parts{{0, 29999, 0.1, 0.5}, {cut, n, 0.0}};
   const bool copies = work() == at::kBFloat16;
   auto w = random_tensor({n}, at::kFloat), g = random_tensor({n}, at::kFloat), m = at::zeros({n}),
        v = at::zeros({n});
@@ -234,8 +234,9 @@ TEST_P(OnGpu, UpdatesLikeTheReferenceAndLeavesTheWeightsWhenSomethingIsNotFinite
         return t.narrow(0, parts[p].begin, parts[p].end - parts[p].begin);
       };
       auto moved = at::zeros({1}, at::kDouble);
-      reference::adamw(piece(w), piece(g), piece(m), piece(v), at::Tensor(),
-                       {1e-2, 0.9, 0.95, 1e-8, parts[p].weight_decay, 0.5 / (4 + 1e-6), step}, moved);
+      reference::adamw(
+          piece(w), piece(g), piece(m), piece(v), at::Tensor(),
+          {1e-2, 0.9, 0.95, 1e-8, parts[p].weight_decay, 0.5 / (4 + 1e-6), step, parts[p].step_scale}, moved);
       EXPECT_LT(std::abs(got.moved[p] / moved.item<double>() - 1), 1e-4);
     }
   }

@@ -20,7 +20,7 @@ TEST(AdamWTest, AgreesWithTheReferenceOverSeveralSteps) {
   for (const bool mixed : {false, true}) {
     auto a = random_state(10007, mixed), b = a.clone();
     for (std::int64_t step = 1; step <= 5; ++step) {
-      const AdamW h{1e-3, 0.9, 0.95, 1e-8, 0.1, 0.5, step};
+      const AdamW h{1e-3, 0.9, 0.95, 1e-8, 0.1, 0.5, step, mixed ? 0.25 : 1};
       at::Tensor moved_a = at::zeros({1}, at::kDouble), moved_b = at::zeros({1}, at::kDouble);
       adamw(a.w, a.g, a.m, a.v, a.copy, h, moved_a);
       reference::adamw(b.w, b.g, b.m, b.v, b.copy, h, moved_b);
@@ -33,6 +33,18 @@ TEST(AdamWTest, AgreesWithTheReferenceOverSeveralSteps) {
       EXPECT_TRUE(at::equal(a.copy, a.w.to(at::kBFloat16)));
     }
   }
+}
+
+TEST(AdamWTest, ScaledStepsDecayLikeWholeOnes) {
+  auto whole = random_state(1000, false), quarter = whole.clone();
+  const auto start = whole.w.clone();
+  AdamW h{1e-2, 0.9, 0.95, 1e-8, 0.5, 1, 1};
+  adamw(whole.w, whole.g, whole.m, whole.v, whole.copy, h, at::Tensor());
+  h.step_scale = 0.25;
+  adamw(quarter.w, quarter.g, quarter.m, quarter.v, quarter.copy, h, at::Tensor());
+  const auto decayed = start * (1 - 1e-2 * 0.5);
+  EXPECT_LT(((quarter.w - decayed) * 4 - (whole.w - decayed)).abs().max().item<double>(), 4e-6);
+  EXPECT_TRUE(at::equal(whole.m, quarter.m));
 }
 
 TEST(AdamWTest, MeasuringTheMovementChangesNoBit) {

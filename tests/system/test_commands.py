@@ -62,7 +62,7 @@ def test_every_scheme_passes_its_own_test(program: Program, tiny: Path) -> None:
         for line in reference.split("## Initialization schemes")[1].split("## Alarm rules")[0].splitlines()
         if line.startswith("| `")
     ]
-    assert len(names) == 16
+    assert len(names) == 17
     for name in names:
         result = program(
             "init",
@@ -73,6 +73,7 @@ def test_every_scheme_passes_its_own_test(program: Program, tiny: Path) -> None:
             "model.width=64",
             "--set",
             "model.layers=3",
+            *(["--set", "model.mup_base_width=32"] if name == "mup" else []),
             check=False,
         )
         assert result.code == 0, f"{name}\n{result.out}"

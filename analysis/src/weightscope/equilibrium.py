@@ -54,6 +54,7 @@ def random_walk(lr: np.ndarray, decay: float, beta1: float, first: int = 0) -> t
 class Settings:
     decay: float
     beta1: float
+    lr_scale: float = 1.0  # of the matrices in blocks: muP's base width over the width. Decay has none
 
 
 def settings_of(run: Run) -> Settings | None:
@@ -63,7 +64,11 @@ def settings_of(run: Run) -> Settings | None:
     if lookup(run.config, "optimizer.name", "adamw") != "adamw" or not usable:
         return None
     beta1 = betas[0]
-    return Settings(float(decay), float(beta1)) if isinstance(beta1, int | float) and 0 <= beta1 < 1 else None
+    if not (isinstance(beta1, int | float) and 0 <= beta1 < 1):
+        return None
+    base, width = lookup(run.config, "model.mup_base_width", 0), lookup(run.config, "model.width", 0)
+    mup = isinstance(base, int) and isinstance(width, int) and base > 0 and width > 0
+    return Settings(float(decay), float(beta1), base / width if mup else 1.0)
 
 
 def adamw_course(run: Run) -> xr.Dataset | None:
@@ -81,7 +86,8 @@ def adamw_course(run: Run) -> xr.Dataset | None:
         return None
     kept, added = (each[steps - steps[0]] for each in random_walk(lr, settings.decay, settings.beta1, steps[0]))
     start = run.snapshots["rms"].values[0]
-    random = np.sqrt(start**2 * kept[:, None, None] + added[:, None, None])
+    scale = settings.lr_scale
+    random = np.sqrt(start**2 * kept[:, None, None] + scale**2 * added[:, None, None])
     last_lr = lr[np.maximum(steps - steps[0] - 1, 0)]
     dims = (schema.SNAPSHOT, "layer", "component")
     about = {
@@ -91,7 +97,7 @@ def adamw_course(run: Run) -> xr.Dataset | None:
     }
     values = {
         "random_rms": (dims, random, "weight"),
-        "equilibrium_rms": (dims[:1], equilibrium_rms(last_lr, settings.decay), "weight"),
+        "equilibrium_rms": (dims[:1], scale * equilibrium_rms(last_lr, settings.decay), "weight"),
         "rotation": (dims[:1], rotation(last_lr, settings.decay, settings.beta1), "rad"),
     }
     return xr.Dataset(

@@ -12,6 +12,7 @@ struct bf16 {
 
 struct AttentionShape {
   Index batch, tokens, heads, width;  ///< B, T, H, and the width of a head: D = C / H
+  float scale = 1;                    ///< of the logits, on top of 1/√D
 };
 
 /// Gains and biases [D] of the norms of q and k, and where their gradients go; no biases: null.

@@ -85,7 +85,7 @@ struct Plan {
   }
 };
 
-float scale_of(const Shape& s) { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(s.D))); }
+float scale_of(const Shape& s) { return static_cast<float>(s.scale / std::sqrt(static_cast<double>(s.D))); }
 
 void build_forward(Plan& plan, const Shape& s, cudnnHandle_t handle) {
   plan.start();

@@ -12,6 +12,7 @@ class CudnnAttention {
  public:
   struct Shape {
     std::int64_t B, T, H, D;
+    double scale = 1;  ///< of the logits, on top of 1/√D
     bool operator==(const Shape&) const = default;
   };
   CudnnAttention();

@@ -50,7 +50,8 @@ DeviceUpdate::DeviceUpdate(const std::vector<FlatPart>& parts, std::int64_t firs
     for (auto at = std::max(first, parts[p].begin); at < std::min(end, parts[p].end); at += cuda::kUpdateTile)
       tiles.push_back({at,
                        static_cast<std::int32_t>(std::min({cuda::kUpdateTile, parts[p].end - at, end - at})),
-                       static_cast<std::int32_t>(p), static_cast<float>(parts[p].weight_decay), 0});
+                       static_cast<std::int32_t>(p), static_cast<float>(parts[p].weight_decay),
+                       static_cast<float>(parts[p].step_scale)});
   i.tile_count = static_cast<std::int64_t>(tiles.size());
   const auto doubles = like.options().dtype(at::kDouble);
   i.tiles = device_copy(tiles.data(), tiles.size() * sizeof(cuda::UpdateTile), like);

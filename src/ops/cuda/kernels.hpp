@@ -79,7 +79,7 @@ struct UpdateTile {
   std::int64_t offset;
   std::int32_t count, parameter;
   float weight_decay;
-  std::int32_t unused;  ///< the size is a multiple of 8
+  float step_scale;  ///< of the step, not of the decay
 };
 constexpr Index kUpdateTile = 8192;
 struct AdamWPointers {

@@ -51,11 +51,11 @@ struct Element {
 };
 
 __device__ Element updated(float w, float g, float m, float v, const AdamWPointers& p, const UpdateInputs& in,
-                           float scale, float keep) {
+                           float scale, float keep, float step_size) {
   g *= scale;
   m = p.beta1 * m + (1 - p.beta1) * g;
   v = p.beta2 * v + (1 - p.beta2) * g * g;
-  return {w * keep - in.step_size * m / (sqrtf(v) * in.inverse_root + p.eps), m, v};
+  return {w * keep - step_size * m / (sqrtf(v) * in.inverse_root + p.eps), m, v};
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -67,7 +67,8 @@ __global__ void __launch_bounds__(kThreads)
   }
   const UpdateTile tile = tiles[blockIdx.x];
   const UpdateInputs in = *inputs;
-  const float scale = outcome->scale, keep = 1 - in.lr * tile.weight_decay;
+  const float scale = outcome->scale, keep = 1 - in.lr * tile.weight_decay,
+              step = in.step_size * tile.step_scale;
   float *w = p.w + tile.offset, *m = p.m + (tile.offset - p.first), *v = p.v + (tile.offset - p.first);
   const float* g = p.g + tile.offset;
   bf16* work = p.work == nullptr ? nullptr : p.work + tile.offset;
@@ -75,10 +76,10 @@ __global__ void __launch_bounds__(kThreads)
   const int quads = tile.count / 4;
   for (int q = static_cast<int>(threadIdx.x); q < quads; q += static_cast<int>(kThreads)) {
     const float4 w0 = load4(w + 4 * q), g0 = load4(g + 4 * q), m0 = load4(m + 4 * q), v0 = load4(v + 4 * q);
-    const Element a = updated(w0.x, g0.x, m0.x, v0.x, p, in, scale, keep),
-                  b = updated(w0.y, g0.y, m0.y, v0.y, p, in, scale, keep),
-                  c = updated(w0.z, g0.z, m0.z, v0.z, p, in, scale, keep),
-                  d = updated(w0.w, g0.w, m0.w, v0.w, p, in, scale, keep);
+    const Element a = updated(w0.x, g0.x, m0.x, v0.x, p, in, scale, keep, step),
+                  b = updated(w0.y, g0.y, m0.y, v0.y, p, in, scale, keep, step),
+                  c = updated(w0.z, g0.z, m0.z, v0.z, p, in, scale, keep, step),
+                  d = updated(w0.w, g0.w, m0.w, v0.w, p, in, scale, keep, step);
     const float4 w1{a.w, b.w, c.w, d.w};
     store4(w + 4 * q, w1), store4(m + 4 * q, {a.m, b.m, c.m, d.m}), store4(v + 4 * q, {a.v, b.v, c.v, d.v});
     if (work != nullptr) store4(work + 4 * q, w1);
@@ -87,7 +88,7 @@ __global__ void __launch_bounds__(kThreads)
   }
   for (int i = 4 * quads + static_cast<int>(threadIdx.x); i < tile.count; i += static_cast<int>(kThreads)) {
     const float before = w[i];
-    const Element e = updated(before, g[i], m[i], v[i], p, in, scale, keep);
+    const Element e = updated(before, g[i], m[i], v[i], p, in, scale, keep, step);
     w[i] = e.w, m[i] = e.m, v[i] = e.v;
     if (work != nullptr) work[i] = from_float<bf16>(e.w);
     distance += static_cast<double>(e.w - before) * static_cast<double>(e.w - before);

@@ -34,7 +34,7 @@ Product2D input_product(const at::Tensor& dy_RN, const at::Tensor& w_NK, at::Ten
 }
 
 CudnnAttention::Shape shape_of(const at::Tensor& qkv, const Attention& a) {
-  return {a.batch, qkv.size(0) / a.batch, a.heads, qkv.size(1) / (3 * a.heads)};
+  return {a.batch, qkv.size(0) / a.batch, a.heads, qkv.size(1) / (3 * a.heads), a.scale};
 }
 
 void* attention_space(Workbench& bench, const CudnnAttention::Shape& shape) {

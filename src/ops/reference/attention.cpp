@@ -12,11 +12,15 @@ at::Tensor split(const at::Tensor& x, std::int64_t part, std::int64_t parts,
   return x.view({a.batch, T, parts, a.heads, D}).select(2, part).transpose(1, 2);
 }
 
-/// softmax(q·kᵀ/√D) over the past, [B, H, T, T], in the full precision (f32 for bf16 inputs).
-at::Tensor probabilities(const at::Tensor& q, const at::Tensor& k, at::Tensor* lse) {
+/// What q·kᵀ is divided by: √D, over a.scale.
+double divisor(const at::Tensor& q, const Attention& a) {
+  return std::sqrt(static_cast<double>(q.size(3))) / a.scale;
+}
+
+/// softmax(q·kᵀ / divisor) over the past, [B, H, T, T], in the full precision (f32 for bf16 inputs).
+at::Tensor probabilities(const at::Tensor& q, const at::Tensor& k, const Attention& a, at::Tensor* lse) {
   const auto type = q.scalar_type() == at::kBFloat16 ? at::kFloat : q.scalar_type();
-  auto scores =
-      at::matmul(q.to(type), k.to(type).transpose(2, 3)) / std::sqrt(static_cast<double>(q.size(3)));
+  auto scores = at::matmul(q.to(type), k.to(type).transpose(2, 3)) / divisor(q, a);
   const auto future = at::ones({q.size(2), q.size(2)}, q.options().dtype(at::kBool)).triu(1);
   scores = scores.masked_fill(future, -INFINITY);
   if (lse != nullptr) lse->copy_(at::logsumexp(scores, 3));
@@ -34,7 +38,7 @@ at::Tensor mask(const Attention& a, const at::Tensor& p_BHTT) {
 }  // namespace
 
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& a) {
-  auto p = probabilities(split(qkv, 0, 3, a), split(qkv, 1, 3, a), &lse);
+  auto p = probabilities(split(qkv, 0, 3, a), split(qkv, 1, 3, a), a, &lse);
   if (a.dropout > 0) p = p * mask(a, p);
   split(out, 0, 1, a).copy_(at::matmul(p, split(qkv, 2, 3, a).to(p.scalar_type())));
 }
@@ -43,12 +47,12 @@ void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at:
                         const at::Tensor& lse, at::Tensor& dqkv, const Attention& a) {
   (void)out, (void)lse;  // the probabilities are computed again: simple and exact
   const auto q = split(qkv, 0, 3, a), k = split(qkv, 1, 3, a);
-  const auto p = probabilities(q, k, nullptr), keep = a.dropout > 0 ? mask(a, p) : at::Tensor();
+  const auto p = probabilities(q, k, a, nullptr), keep = a.dropout > 0 ? mask(a, p) : at::Tensor();
   const auto type = p.scalar_type();
   const auto d = split(dout, 0, 1, a).to(type), v = split(qkv, 2, 3, a).to(type);
   auto dp = at::matmul(d, v.transpose(2, 3));
   if (keep.defined()) dp = dp * keep;
-  const auto ds = p * (dp - (dp * p).sum(3, true)) / std::sqrt(static_cast<double>(q.size(3)));
+  const auto ds = p * (dp - (dp * p).sum(3, true)) / divisor(q, a);
   split(dqkv, 0, 3, a).copy_(at::matmul(ds, k.to(type)));
   split(dqkv, 1, 3, a).copy_(at::matmul(ds.transpose(2, 3), q.to(type)));
   split(dqkv, 2, 3, a).copy_(at::matmul((keep.defined() ? p * keep : p).transpose(2, 3), d));

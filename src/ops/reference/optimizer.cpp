@@ -16,7 +16,7 @@ void adamw(at::Tensor w, const at::Tensor& g, at::Tensor m, at::Tensor v, at::Te
   const auto before = delta2.defined() ? w.clone() : at::Tensor();
   w.mul_(1 - h.lr * h.weight_decay);
   const auto denominator = v.sqrt().div_(std::sqrt(1 - std::pow(h.beta2, t))).add_(h.eps);
-  w.addcdiv_(m, denominator, -h.lr / (1 - std::pow(h.beta1, t)));
+  w.addcdiv_(m, denominator, -h.lr * h.step_scale / (1 - std::pow(h.beta1, t)));
   if (delta2.defined()) delta2.add_((w - before).to(at::kDouble).square().sum());
   if (work_copy.defined() && !work_copy.is_same(w)) work_copy.copy_(w);
 }

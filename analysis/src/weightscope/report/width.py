@@ -36,11 +36,12 @@ def text(run: Run) -> str:
         return f"{said} Without weight decay this walk has no end."
     peak, last = float(run.train["lr"].max()), float(found["equilibrium_rms"][-1])
     updates = 1 / (2 * peak * settings.decay)
-    highest = float(equilibrium_rms(peak, settings.decay))
+    highest = settings.lr_scale * float(equilibrium_rms(peak, settings.decay))
     made = int(found[schema.SNAPSHOT][-1] - found[schema.SNAPSHOT][0])
+    scaled = "" if settings.lr_scale == 1 else f"{fixed(settings.lr_scale)} · "
     return (
-        f"{said} The walk ends in an equilibrium of sqrt(lr / (2 · decay)): {number(highest)} at the largest learning "
-        f"rate, {number(last)} at the last (dotted, where the scale reaches it). It takes several times "
+        f"{said} The walk ends in an equilibrium of {scaled}sqrt(lr / (2 · decay)): {number(highest)} at the largest "
+        f"learning rate, {number(last)} at the last (dotted, where the scale reaches it). It takes several times "
         f"{number(updates, 2)} updates to get there; this run made {made:,}."
     )
 

@@ -151,12 +151,11 @@ void attention_backward(const T* dout, const T* qkv, const T* out, const float* 
   const bool whole = split.parts == 1;
   for (Index i = 0; i < split.heads && !whole; ++i) shared.finished[i] = 0;
   const auto head = [&](Index i) {
-    return BackwardHead<T>{
-        head_of(qkv, shape, 3, 0, i),  head_of(qkv, shape, 3, 1, i),
-        head_of(qkv, shape, 3, 2, i),  head_of(out, shape, 1, 0, i),
-        head_of(dout, shape, 1, 0, i), lse + i * shape.tokens,
-        head_of(dqkv, shape, 3, 0, i), head_of(dqkv, shape, 3, 1, i),
-        head_of(dqkv, shape, 3, 2, i), 1.0F / __builtin_sqrtf(static_cast<float>(shape.width))};
+    return BackwardHead<T>{head_of(qkv, shape, 3, 0, i),  head_of(qkv, shape, 3, 1, i),
+                           head_of(qkv, shape, 3, 2, i),  head_of(out, shape, 1, 0, i),
+                           head_of(dout, shape, 1, 0, i), lse + i * shape.tokens,
+                           head_of(dqkv, shape, 3, 0, i), head_of(dqkv, shape, 3, 1, i),
+                           head_of(dqkv, shape, 3, 2, i), logit_scale(shape)};
   };
   // Early keys are seen by more queries: tasks in the order of parts have the heavy ones first.
   for_tasks(split.tasks(), [&](Index task, Index next) {

@@ -158,14 +158,14 @@ template <class T>
 struct ForwardHead {
   Matrix<const T> q, k, v;
   Matrix<T> out;
-  float* lse;  ///< [T]
+  float* lse;   ///< [T]
+  float scale;  ///< of q·k
 };
 
 /// Query blocks [begin, end) of one head.
 template <class T>
 void forward_part(const ForwardHead<T>& h, Index begin, Index end, Prefetch next) {
   const Widths<T> w(h.q.width);
-  const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(h.q.width));
   const auto s = carved<ForwardScratch<T>>(Scratch::own, w, end);
   for (Index b = 0; b < end; ++b) {
     pack_panels(whole_block(h.k, b * kBlock, w, s.spare), w, s.k_panels + b * w.block());
@@ -176,7 +176,7 @@ void forward_part(const ForwardHead<T>& h, Index begin, Index end, Prefetch next
     const auto out = h.out.range(first, keys);
     pack_panels(whole_block(h.q, first, w, s.spare), w, s.q_panels);
     score_block(s, w, keys / kLanes, next);
-    const RowSums sums = soften_block(s, keys, scale * kLog2E);
+    const RowSums sums = soften_block(s, keys, h.scale * kLog2E);
     for (Index r = 0; r < out.rows; ++r) h.lse[first + r] = sums.lse[r];
     weigh_values(s, w, keys, sums, out);
   }
@@ -198,7 +198,8 @@ void attention(const T* qkv, T* out, float* lse, const AttentionShape& shape) {
   const Split split(shape);
   const auto head = [&](Index i) {
     return ForwardHead<T>{head_of(qkv, shape, 3, 0, i), head_of(qkv, shape, 3, 1, i),
-                          head_of(qkv, shape, 3, 2, i), head_of(out, shape, 1, 0, i), lse + i * shape.tokens};
+                          head_of(qkv, shape, 3, 2, i), head_of(out, shape, 1, 0, i),
+                          lse + i * shape.tokens,       logit_scale(shape)};
   };
   // Late queries see more keys: the heavy parts first.
   const auto part_of = [&](Index task) { return split.parts - 1 - task / split.heads; };

@@ -44,6 +44,11 @@ void for_tasks(Index tasks, F f) {
   }
 }
 
+/// What q·k is multiplied by.
+inline float logit_scale(const AttentionShape& s) {
+  return s.scale / __builtin_sqrtf(static_cast<float>(s.width));
+}
+
 /// The rows of head `index` (of B·H) in a [B·T, parts·C] tensor; `part` counts from 0.
 template <class T>
 Matrix<T> head_of(T* x, const AttentionShape& s, Index parts, Index part, Index index) {

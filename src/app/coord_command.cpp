@@ -1,0 +1,38 @@
+// coord-check: how activations go with the width, without and with muP.
+#include <algorithm>
+#include <cstdio>
+
+#include "app/commands.hpp"
+#include "core/error.hpp"
+#include "core/file_io.hpp"
+#include "core/log.hpp"
+
+namespace weightscope {
+namespace {
+
+CoordPlan plan_of(const CoordCheckArguments& arguments, const ModelConfig& model) {
+  CoordPlan plan = arguments.plan;
+  if (plan.widths.empty()) plan.widths = default_widths(model, plan.grow);
+  std::sort(plan.widths.begin(), plan.widths.end());
+  const bool twice = std::adjacent_find(plan.widths.begin(), plan.widths.end()) != plan.widths.end();
+  require(plan.widths.size() > 1 && !twice, Fault::config, "--widths must be at least two different widths");
+  if (plan.which.empty()) plan.which = {Parametrization::standard, Parametrization::mup};
+  return plan;
+}
+
+}  // namespace
+
+int run_coord_check(const Context& context, const CoordCheckArguments& arguments) {
+  const auto config = load_config(context, arguments.config, 1);
+  const auto plan = plan_of(arguments, config.model);
+  const auto file = TokenFile::open(config.data.train);
+  file.check_ids(config.model.vocab);
+  require(static_cast<std::int64_t>(file.tokens().size()) > config.model.block, Fault::data,
+          config.data.train + " holds less than one block and its target");
+  const auto report = coord_report(config, plan, *context.host, file, log_info);
+  if (!arguments.output.empty()) write_file_atomically(arguments.output, to_json(report));
+  std::fputs((arguments.format == OutputFormat::json ? to_json(report) : to_text(report)).c_str(), stdout);
+  return report.verdict() == "pass" ? 0 : static_cast<int>(Fault::numeric);
+}
+
+}  // namespace weightscope
