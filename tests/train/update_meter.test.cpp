@@ -43,11 +43,10 @@ struct Measured {
   std::vector<Parameter> table;
 };
 
-/// Some updates with made-up gradients; the last is measured.
-Measured measured(const HostComm& host, const RunConfig& config, const HostComm* node_ranks) {
+/// Some updates with made-up gradients; the last is measured. ranks_per_node: pretended nodes.
+Measured measured(const HostComm& host, const RunConfig& config, int ranks_per_node) {
   auto comm = TensorComm::make(host, Place::host, 0, 60);
-  const auto node =
-      node_ranks == nullptr ? nullptr : NodeBuffers::make(config, {}, host, node_ranks->split(0));
+  const auto node = NodeBuffers::make(config, {}, host, host.split(host.rank() / ranks_per_node));
   const auto types = types_of(Precision::fp32);
   const ParamStore store =
       node ? ParamStore(config.model, types, node->mine()) : ParamStore(config.model, types, {}, host.size());
@@ -81,10 +80,11 @@ Measured measured(const HostComm& host, const RunConfig& config, const HostComm*
 struct Way {
   const char* name;
   SharedMemory memory;
-  int zero;
+  int zero, ranks_per_node;
 };
-constexpr std::array kWays{Way{"messages", SharedMemory::off, 0}, Way{"ZeRO-1", SharedMemory::off, 1},
-                           Way{"shared memory", SharedMemory::automatic, 0}};
+constexpr std::array kWays{Way{"messages", SharedMemory::off, 0, 4}, Way{"ZeRO-1", SharedMemory::off, 1, 4},
+                           Way{"shared memory", SharedMemory::automatic, 0, 4},
+                           Way{"shared memory of two nodes", SharedMemory::automatic, 0, 2}};
 
 /// Moments after the last update, from the gradients alone.
 std::pair<at::Tensor, at::Tensor> moments(std::int64_t n, const OptimizerConfig& o) {
@@ -127,7 +127,7 @@ TEST(UpdateMeter, MeasuresTheMeanGradientBeforeClippingAndWhereTheNormChanges) {
   for (const auto& way : kWays) {
     SCOPED_TRACE(way.name);
     const auto config = small(way.memory, way.zero, Reduction::fast);
-    const auto got = measured(host, config, &host);
+    const auto got = measured(host, config, way.ranks_per_node);
     EXPECT_EQ(got.record.gradient.parameters.empty(), !host.is_root());
     if (!host.is_root()) continue;
     const auto n = got.before.numel();
@@ -155,10 +155,11 @@ TEST(UpdateMeter, MeasuresTheMeanGradientBeforeClippingAndWhereTheNormChanges) {
 TEST(UpdateMeter, GivesTheSameBitsOnAnyNumberOfRanksWhereGradientsAreReproducible) {
   const auto host = HostComm::world();
   const auto alone =
-      measured(host.split(host.rank()), small(SharedMemory::off, 0, Reduction::reproducible), nullptr);
+      measured(host.split(host.rank()), small(SharedMemory::off, 0, Reduction::reproducible), 1);
   for (const auto& way : kWays) {
     SCOPED_TRACE(way.name);
-    const auto together = measured(host, small(way.memory, way.zero, Reduction::reproducible), &host);
+    const auto together =
+        measured(host, small(way.memory, way.zero, Reduction::reproducible), way.ranks_per_node);
     if (!host.is_root()) continue;
     const auto expect_same = [](const auto& a, const auto& b) {
       ASSERT_EQ(a.size(), b.size());
