@@ -1,8 +1,9 @@
 """Measures one snapshot of the 36 Q, K and V matrices of GPT-2 124M (float32, 85 MB) against other libraries.
 
 weightscope takes 432 heads one by one, counts 449 bins and keeps moments to the fourth, extremes, zeros and non-finite
-values. The others take 36 whole matrices and say less; see bench/peers/snapshot_peer.py. Last, a probe of one block of
-1024 tokens through the whole model, and the forward pass that is a part of it. Prints a Markdown table.
+values; with monitor.gradients the same of the gradient, scaled, and the budget of the squared norm. The others take 36
+whole matrices and say less; see bench/peers/snapshot_peer.py. Last, a probe of one block of 1024 tokens through the
+whole model, and the forward pass that is a part of it. Prints a Markdown table.
 """
 
 import argparse
@@ -26,6 +27,7 @@ def commands_of(program: Path, threads: int, cold: bool) -> list[Command]:
     commands = [
         Command("weightscope", [str(program), *options], threads),
         Command("weightscope, displacement too", [str(program), *options, "--displacement"], threads),
+        Command("weightscope, gradients too", [str(program), *options, "--gradients"], threads),
     ]
     for tool, title in PEERS.items():
         if tool == "tensorboard" and importlib.util.find_spec("tensorboard") is None:

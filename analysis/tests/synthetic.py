@@ -224,6 +224,29 @@ def groups(truth: Truth) -> tuple[dict[str, Any], dict[str, Columns]]:
     }
 
 
+def with_updates(root: Columns, seed: int = 1) -> Columns:
+    """Gradients and budgets besides: gradients of std 1e-9, decay −2e-4 of the squared norm, second order 3e-4."""
+    rng = np.random.default_rng(seed)
+    shape = root["std"].shape
+    gradients = 1e-9 * rng.lognormal(size=shape)
+    square = root["rms"] ** 2 * root["count"]
+    parts = {"decay": -2e-4 * square, "gradient": 1e-4 * rng.standard_normal(shape) * square}
+    parts |= {"second_order": 3e-4 * square, "residual": 1e-8 * square}
+    parts["change"] = np.sum(list(parts.values()), axis=0)
+    parameters = root["parameter_std"]
+    added: Columns = {
+        "gradient_std": gradients, "gradient_norm": gradients * np.sqrt(root["count"]),
+        "gradient_exponent": np.full(shape, 30, dtype=np.int64), "gradient_histogram": root["histogram"].copy(),
+        "parameter_gradient_norm": 1e-8 * parameters, "parameter_gradient_rms": 1e-9 * parameters,
+        **{f"norm_budget_{term}": values for term, values in parts.items()},
+        **{f"parameter_norm_budget_{term}": 1e-4 * parameters for term in parts},
+    }  # fmt: skip
+    for name, values in added.items():
+        added[name] = np.array(values)
+        added[name][0] = np.nan if values.dtype.kind == "f" else 0
+    return root | added
+
+
 def experiment(path: Path, truth: Truth | None = None, **changes: Any) -> Path:
     """Writes one experiment file of `truth`, with some of its fields changed."""
     return write(path, *groups(replace(truth or Truth(), **changes)))

@@ -170,6 +170,35 @@ def test_a_file_without_probes_has_an_empty_dataset(complete: weightscope.Run) -
     assert complete.probe.sizes == {}
 
 
+def test_gradients_and_budgets_go_on_in_the_tail(tmp_path: Path) -> None:
+    truth = synthetic.Truth(layers=2, heads=2, width=8, walk=(1.0, 0.5), steps=(0, 2, 4))
+    attrs, groups = synthetic.groups(truth)
+    groups[""] = synthetic.with_updates(groups[""])
+    write(tmp_path / "run/experiment.h5", attrs, tails.part(groups, np.arange(2), -1, 2))
+    tails.write_tail(tmp_path / "run", attrs, groups, 2)
+    run = weightscope.open(tmp_path / "run")
+    assert run.snapshots["gradient_histogram"].dims == ("snapshot_step", "layer", "component", "bin")
+    assert run.snapshots["gradient_std"].notnull().sel(snapshot_step=[2, 4]).all()
+    budget = weightscope.norm_budget(run)
+    assert budget is not None
+    assert budget["change"].isnull().sel(snapshot_step=0).all()
+    last = budget.sel(snapshot_step=4, layer=1, component="k")
+    before = 1 - float(run.snapshots["norm_budget_change"].sel(snapshot_step=4, layer=1, component="k")) / float(
+        (run.snapshots["rms"] ** 2 * run.snapshots["count"]).sel(snapshot_step=4, layer=1, component="k")
+    )
+    assert float(last["decay"]) == pytest.approx(-2e-4 / before, rel=1e-9)
+    rest = sum(float(last[term]) for term in ("decay", "gradient", "second_order", "residual"))
+    assert float(last["change"]) == pytest.approx(rest, rel=1e-9)
+    edges = weightscope.gradient_edges(run, 4, 1, "k")
+    np.testing.assert_array_equal(edges, run.snapshots["bin_edge"].values / 2**30)
+    light = weightscope.open(tmp_path / "run", histograms=False)
+    assert "gradient_histogram" not in light.snapshots
+
+
+def test_a_file_without_gradients_has_no_budget(complete: weightscope.Run) -> None:
+    assert weightscope.norm_budget(complete) is None
+
+
 def test_spectra_have_components_and_heads(tmp_path: Path) -> None:
     attrs, groups = synthetic.groups(SMALL)
     matrices, heads = np.arange(42.0).reshape(3, 2, 7), np.arange(12.0).reshape(3, 2, 2)

@@ -262,6 +262,37 @@ def test_all_figures_are_written(experiment: Path, tmp_path: Path) -> None:
     assert all((tmp_path / "figures" / name).stat().st_size > 10_000 for name in written)
 
 
+def test_gradients_and_the_budget_of_the_norm_are_shown_where_they_are_recorded(
+    session: webdriver.Chrome, page: Page, tmp_path: Path
+) -> None:
+    assert "Gradients and the norm" not in page.run("document.querySelector('main').textContent")
+    truth = synthetic.Truth(layers=2, heads=2, width=8, walk=(1.0, 0.5), steps=(0, 1, 2, 4))
+    attrs, groups = synthetic.groups(truth)
+    groups[""] = synthetic.with_updates(groups[""])
+    write(tmp_path / "e.h5", attrs, groups)
+    words = [str(tmp_path / "e.h5"), "-o", str(tmp_path / "r.html"), "--figures", str(tmp_path / "figures")]
+    assert main(words) == 0
+    assert {"gradient_std.png", "norm_budget.png"} < {path.name for path in (tmp_path / "figures").iterdir()}
+    session.get_log("browser")
+    shown = Page(session, tmp_path / "r.html")
+    assert "Gradients and the norm of the weights" in shown.run("document.querySelector('main').textContent")
+    run = weightscope.open(tmp_path / "e.h5")
+    shown.set("layer", "1")
+    shown.set("component", "2")  # K
+    named = "document.querySelector('[data-figure=budget]').data.find((trace) => trace.name === '{}').y"
+    budget = weightscope.norm_budget(run)
+    assert budget is not None
+    for name, term in (("change", "change"), ("weight decay", "decay"), ("second order", "second_order")):
+        right = budget[term].sel(layer=1, component="k").values
+        drawn = shown.run(f"Array.from({named.format(name)})")
+        assert drawn[0] is None, "no update before the first snapshot"
+        assert drawn[1:] == pytest.approx(right[1:].tolist(), rel=2e-4)
+    drawn = shown.run("Array.from(document.querySelector('[data-figure=gradient]').data[1].y)")
+    std = run.snapshots["gradient_std"].sel(layer=1, component="k").values
+    assert drawn[1:] == pytest.approx(std[1:].tolist(), rel=2e-4)
+    assert shown.errors() == []
+
+
 def test_an_unwritable_place_is_exit_code_5(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,9 +80,6 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
   const auto refuse = [&](const std::string& key, const std::string& what) {
     problems.add(place_of(root, file, key), what);
   };
-  const auto unavailable = [&](const std::string& key) {
-    refuse(key, key + " is not available in this version; leave it out");
-  };
   if (!valid_name(c.name))
     refuse("name", "name = " + c.name + " is not 1 to 64 letters, digits, '.', '_' or '-'");
   if (c.model.width % c.model.heads != 0)
@@ -127,7 +124,11 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
     refuse("monitor.probe_every", "monitor.probe_every needs data.val, whose first blocks a probe reads");
   check_mup(c, refuse);
   check_sizes(c, refuse);
-  if (c.monitor.gradients) unavailable("monitor.gradients");
+  if (c.monitor.gradients && (c.train.device == Device::cuda || c.parallel.backend == BackendChoice::nccl))
+    refuse("monitor.gradients",
+           "monitor.gradients = true measures updates on CPUs only, but this run asks for a GPU "
+           "(train.device = cuda "
+           "or parallel.backend = nccl)");
 }
 
 void substitute(RunConfig& c, const YamlNode& root, const std::string& file, Problems& problems) {

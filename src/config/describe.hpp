@@ -173,7 +173,9 @@ void describe(Is<MonitorConfig> auto& c, V& v) {
   v("head_histograms", c.head_histograms, any(), "record the histogram of each head as well");
   v("displacement", c.displacement, any(),
     "record |W - W0|/|W0|; keeps the initial weights in the run directory");
-  v("gradients", c.gradients, any(), "record gradient statistics; not available in this version");
+  v("gradients", c.gradients, any(),
+    "record the gradient of the update before each snapshot, and what changed the norm of the weights in it; "
+    "CPUs only");
   v("spectra_every", c.spectra_every, between(0, 1e12),
     "updates between spectra: singular values of every matrix of every block; 0: never");
   v("probe_every", c.probe_every, between(0, 1e12),

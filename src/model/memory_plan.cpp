@@ -118,6 +118,10 @@ std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
        {"spectra", c.monitor.spectra_every > 0 ? spectra_bytes(c.model) : 0},
        {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block},
        {"initial weights, mapped for displacement", c.monitor.displacement ? 4 * n / world : 0},
+       {"weights before an update that is measured, this rank's part",
+        c.monitor.gradients ? 4 * n / world : 0},
+       {"second moments of all ranks, for an update that is measured",
+        c.monitor.gradients && c.parallel.zero == 1 && !shared && world > 1 ? 4 * n : 0},
        {"snapshots", 2 * snapshot_bytes(c)},
        {"copy of the state while it is written, rank 0", saves_beside_training(c) ? 12 * n : 0},
        {"libraries", kLibraries}});
@@ -137,7 +141,7 @@ std::int64_t checkpoint_bytes(const RunConfig& c) {
 std::int64_t snapshot_bytes(const RunConfig& c) {
   const auto slices = static_cast<std::int64_t>(c.model.layers) * (7 + 3 * c.model.heads) +
                       static_cast<std::int64_t>(parameter_table(c.model).size());
-  return slices * static_cast<std::int64_t>(sizeof(Measurement));
+  return slices * static_cast<std::int64_t>(sizeof(Measurement)) * (c.monitor.gradients ? 2 : 1);
 }
 
 }  // namespace weightscope

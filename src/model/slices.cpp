@@ -35,32 +35,42 @@ WeightSlice whole(const at::Tensor& flat, const Parameter& p, int index) {
   return slice;
 }
 
-}  // namespace
-
-std::vector<WeightSlice> weight_slices(const ParamStore& store, const ModelConfig& model,
-                                       const Safetensors* initial) {
+std::vector<WeightSlice> followed(const ParamStore& store, const at::Tensor& flat, const ModelConfig& model,
+                                  const Safetensors* initial) {
   std::vector<WeightSlice> slices;
   const auto& table = store.parameters();
   for (std::size_t i = 0; i < table.size(); ++i) {
-    auto slice = whole(store.master(), table[i], static_cast<int>(i));
+    auto slice = whole(flat, table[i], static_cast<int>(i));
     slice.initial = initial_of(initial, table[i]);
     if (slice.component != Component::c_attn) {
       slices.push_back(slice);
       continue;
     }
     const std::int64_t count = table[i].numel() / (3 * model.heads);
-    const auto flat = ParamStore::view(store.master(), table[i]).flatten();
+    const auto fused = ParamStore::view(flat, table[i]).flatten();
     for (int part = 0; part < 3 * model.heads; ++part) {
       auto head = slice;
       head.component =
           std::array{Component::q, Component::k, Component::v}[static_cast<std::size_t>(part / model.heads)];
       head.head = part % model.heads;
-      head.weights = buffer_of(flat.narrow(0, part * count, count));
+      head.weights = buffer_of(fused.narrow(0, part * count, count));
       if (slice.initial != nullptr) head.initial = slice.initial + part * count;
       slices.push_back(head);
     }
   }
   return slices;
+}
+
+}  // namespace
+
+std::vector<WeightSlice> weight_slices(const ParamStore& store, const ModelConfig& model,
+                                       const Safetensors* initial) {
+  return followed(store, store.master(), model, initial);
+}
+
+std::vector<WeightSlice> slices_of(const ParamStore& store, const at::Tensor& flat,
+                                   const ModelConfig& model) {
+  return followed(store, flat, model, nullptr);
 }
 
 std::vector<WeightSlice> whole_parameters(const ParamStore& store, const at::Tensor& flat,

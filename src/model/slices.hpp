@@ -13,6 +13,9 @@ namespace weightscope {
 std::vector<WeightSlice> weight_slices(const ParamStore& store, const ModelConfig& model,
                                        const Safetensors* initial);
 
+/// The same slices of `flat`, something of the size of the master weights such as their gradient.
+std::vector<WeightSlice> slices_of(const ParamStore& store, const at::Tensor& flat, const ModelConfig& model);
+
 /// One slice per parameter, in table order, of `flat`: the master weights or something of their size, such as
 /// a moment. prefix: before each name.
 std::vector<WeightSlice> whole_parameters(const ParamStore& store, const at::Tensor& flat,

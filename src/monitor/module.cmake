@@ -19,7 +19,7 @@ if(WEIGHTSCOPE_CUDA)
     COMPILE_OPTIONS "-std=c++20;--expt-relaxed-constexpr;--fmad=false")
 endif()
 weightscope_module(monitor DEPS core comm PRIVATE ${monitor_device_libraries}
-  SOURCES summary.cpp statistics.cpp blocks.cpp tiles.cpp measure.cpp power_law.cpp measure_reference.cpp cpu/dispatch.cpp
+  SOURCES summary.cpp statistics.cpp blocks.cpp tiles.cpp measure.cpp scaled.cpp norm_budget.cpp power_law.cpp measure_reference.cpp cpu/dispatch.cpp
     share_out.cpp snapshot.cpp digest.cpp ${monitor_device})
 target_sources(weightscope_monitor PRIVATE $<TARGET_OBJECTS:weightscope_block_kernels>)
 # By flag, not by target: LibTorch brings its own libgomp.so.1, and only one may be named.

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "monitor/snapshot.hpp"
+#include "monitor/by_target.hpp"
 
 namespace weightscope {
 

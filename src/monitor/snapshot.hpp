@@ -7,28 +7,24 @@
 
 #include "comm/host_comm.hpp"
 #include "core/weight_slice.hpp"
+#include "monitor/by_target.hpp"
 #include "monitor/device_meter.hpp"
+#include "monitor/norm_budget.hpp"
 #include "monitor/summary.hpp"
 
 namespace weightscope {
 
-/// Weights after `step` updates, measured. Axes: components[layer·7 + component], heads[(layer·3 + qkv)·H +
-/// head], parameters[index]. update_ratio: |Δw|/|w| of the last update per parameter, NaN where there was
-/// none.
+/// Weights after `step` updates, measured. Axes as in ByTarget. update_ratio: |Δw|/|w| of the last update per
+/// parameter, NaN where there was none.
 struct Snapshot {
   std::int64_t step = 0;
   double epoch = 0, tokens = 0, wall_time = 0;
   std::vector<Measurement> components, heads, parameters;
   std::vector<double> update_ratio;
+  /// Of the gradient of the last update; empty where there was none, or nobody measured it.
+  std::vector<Measurement> gradient_components, gradient_parameters;
+  std::vector<NormBudget> budget_components, budget_parameters;  ///< of the last update; likewise
 };
-
-struct SnapshotShape {
-  int layers = 0, heads = 0, parameters = 0;
-};
-
-/// Owner rank of each slice: largest first to the least loaded rank; a pure function of the sizes and the
-/// world size.
-std::vector<int> share_out(std::span<const WeightSlice> slices, int world);
 
 /// Takes snapshots of one set of slices: each rank measures those it owns; rank 0 gathers and merges heads →
 /// q, k, v → c_attn → parameter in a fixed order, so the result is the same bits at any world size. `slices`

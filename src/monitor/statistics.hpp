@@ -46,6 +46,9 @@ inline double max(const Summary& s) { return s.finite() > 0 ? static_cast<double
 inline double rms(const Summary& s) {
   return s.finite() > 0 ? std::sqrt(s.m2 / finite(s) + s.mean * s.mean) : kUndefined;
 }
+inline double norm(const Summary& s) {
+  return s.finite() > 0 ? std::sqrt(s.m2 + finite(s) * s.mean * s.mean) : kUndefined;
+}
 inline double displacement(const Summary& s) {
   return s.initial2 > 0 ? std::sqrt(s.distance2 / s.initial2) : kUndefined;
 }
@@ -70,6 +73,19 @@ inline constexpr std::array kStatistics{
     Statistic{"displacement", "1", "distance from the initial weights over their norm, |W − W₀| / |W₀|",
               "Jacot et al. 2018, lazy training as |W − W₀| ≪ |W₀|",
               kPerComponent | kPerParameter | kOfInitial, statistics::displacement},
+};
+
+/// Of the gradient of the update that led to a snapshot, where it is recorded: `gradient_std`,
+/// `parameter_gradient_norm`.
+inline constexpr std::array kGradientStatistics{
+    Statistic{"std", "nat/weight",
+              "standard deviation of the gradient, mean over the global batch, unclipped",
+              "Chan, Golub and LeVeque 1979", kPerComponent, statistics::std},
+    Statistic{"norm", "nat/weight", "Euclidean norm of the gradient, mean over the global batch, unclipped",
+              "", kPerComponent | kPerParameter, statistics::norm},
+    Statistic{"rms", "nat/weight",
+              "root of the mean square of the gradient, mean over the global batch, unclipped", "",
+              kPerParameter, statistics::rms},
 };
 
 inline constexpr std::array kCounts{

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/error.hpp"
+
 namespace weightscope {
 
 void merge(Summary& into, const Summary& other) {
@@ -25,11 +27,35 @@ void merge(Summary& into, const Summary& other) {
   into.mean += step * b;
 }
 
+Histogram at_exponent(const Histogram& histogram, std::int64_t exponent) {
+  const auto octaves = histogram.exponent - exponent;
+  if (octaves == 0) return histogram;
+  require(octaves > 0 && histogram.overflow == 0, Fault::internal, "a histogram cannot be scaled up");
+  constexpr std::int64_t kSide = Histogram::kSide;
+  Histogram scaled;
+  scaled.exponent = exponent;
+  for (std::int64_t i = 0; i < Histogram::kBins; ++i) {
+    const auto distance =
+        std::max<std::int64_t>(std::abs(i - kSide) - octaves * Histogram::kBinsPerOctave, 0);
+    scaled.bins[static_cast<std::size_t>(i < kSide ? kSide - distance : kSide + distance)] +=
+        histogram.bins[static_cast<std::size_t>(i)];
+  }
+  return scaled;
+}
+
 void merge(Measurement& into, const Measurement& other) {
+  const bool first = into.summary.count == 0;
   merge(into.summary, other.summary);
-  into.histogram.overflow += other.histogram.overflow;
-  for (std::size_t i = 0; i < into.histogram.bins.size(); ++i)
-    into.histogram.bins[i] += other.histogram.bins[i];
+  if (first) {
+    into.histogram = other.histogram;
+    return;
+  }
+  const auto exponent = std::min(into.histogram.exponent, other.histogram.exponent);
+  if (into.histogram.exponent != exponent) into.histogram = at_exponent(into.histogram, exponent);
+  const auto& more =
+      other.histogram.exponent == exponent ? other.histogram : at_exponent(other.histogram, exponent);
+  into.histogram.overflow += more.overflow;
+  for (std::size_t i = 0; i < more.bins.size(); ++i) into.histogram.bins[i] += more.bins[i];
 }
 
 double bin_edge(int i) {

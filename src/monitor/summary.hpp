@@ -17,10 +17,12 @@ struct Summary {
 
 /// Counts by the bits of the float32: sign, exponent from 2^-24 to 2^4, top 3 mantissa bits; one middle bin
 /// for (−2^-24, 2^-24), exact zeros included. Bin 0 is the most negative. `overflow`: finite with |x| >= 2^4.
+/// What is counted is the value times 2^exponent: 0 for weights, see measure_scaled() for others.
 struct Histogram {
-  static constexpr int kSide = 224, kBins = 2 * kSide + 1;
+  static constexpr int kSide = 224, kBins = 2 * kSide + 1, kBinsPerOctave = 8;
   std::uint64_t overflow = 0;
   std::array<std::uint64_t, kBins> bins{};
+  std::int64_t exponent = 0;
 };
 
 struct Measurement {
@@ -32,6 +34,11 @@ struct Measurement {
 /// only, so callers merge in a fixed order.
 void merge(Summary& into, const Summary& other);
 void merge(Measurement& into, const Measurement& other);
+
+/// The counts that a smaller exponent gives: exact, since bins repeat with every octave; what falls below the
+/// lowest of them is in the middle one. Error{internal} when the exponent is larger, or something overflows
+/// here and might not there.
+Histogram at_exponent(const Histogram& histogram, std::int64_t exponent);
 
 /// Edge i of the histogram (i = 0 … 449), increasing; exact powers-of-two arithmetic.
 double bin_edge(int i);

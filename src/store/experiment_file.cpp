@@ -43,6 +43,13 @@ void ExperimentFile::Impl::check(const Snapshot& s) const {
               s.update_ratio.size() == header.parameters.size(),
           Fault::internal,
           "snapshot of step " + std::to_string(s.step) + " does not have the shape of the file");
+  const auto fits = [&](std::size_t size, std::size_t whole) { return size == 0 || size == whole; };
+  require(fits(s.gradient_components.size(), s.components.size()) &&
+              fits(s.gradient_parameters.size(), s.parameters.size()) &&
+              fits(s.budget_components.size(), s.components.size()) &&
+              fits(s.budget_parameters.size(), s.parameters.size()),
+          Fault::internal,
+          "gradients of step " + std::to_string(s.step) + " do not have the shape of the file");
 }
 
 void ExperimentFile::Impl::check(const ProbeRow& row) const {

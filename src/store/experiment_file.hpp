@@ -56,6 +56,7 @@ struct ExperimentHeader {
   int layers = 0, heads = 0;
   bool head_summaries = true, head_histograms = false, displacement = true;
   bool probes = true, spectra = true;  ///< false: of a file begun before there was /probe, /spectra
+  bool gradients = false;              ///< of updates: gradients, and the budget of the squared norm
   std::vector<std::string> parameters;
   std::vector<std::string> parameter_shapes;  ///< "[768, 2304]", one per parameter; empty when not known
   std::vector<InitRow> init;

@@ -1,4 +1,5 @@
 #include "core/file_io.hpp"
+#include "core/log.hpp"
 #include "store/experiment_impl.hpp"
 #include "store/fold.hpp"
 #include "store/rewind.hpp"
@@ -43,6 +44,10 @@ ExperimentFile ExperimentFile::resume(const std::filesystem::path& run, const Ex
     impl->segment = unfinished_segment(file);
   }
   impl->header.config_yaml = header.config_yaml, impl->header.version = header.version;
+  if (header.gradients && !impl->header.gradients)
+    log_warning(
+        "gradients are not recorded: the run was begun without monitor.gradients, and its file has no "
+        "place for them");
   make_directories(files.tail());
   fold({files, impl->header, impl->identity, impl->pending, impl->segment});
   impl->segment.reset();

@@ -119,6 +119,7 @@ ExperimentHeader header_of(const hdf5::File& file) {
   header.displacement = file.has("displacement");
   header.probes = file.has("probe/step");
   header.spectra = file.has("spectra/step");
+  header.gradients = file.has("gradient_std");
   const auto texts = [&](const char* path) {
     const hdf5::DatasetSpec spec{path, hdf5::Type::text, {{"parameter", 0, false}}, "", ""};
     return std::get<std::vector<std::string>>(file.read(spec));

@@ -67,6 +67,40 @@ SnapshotDataset histogram_of(const Target& target) {
           SnapshotDataset::Binned{target.of}};
 }
 
+void add_gradients(const ExperimentHeader& h, std::vector<SnapshotDataset>& all) {
+  const std::vector<Target> of_gradient{{kPerComponent,
+                                         "gradient_",
+                                         &Snapshot::gradient_components,
+                                         {kSnapshotAxis, layer_axis(h), kComponentAxis}},
+                                        {kPerParameter,
+                                         "parameter_gradient_",
+                                         &Snapshot::gradient_parameters,
+                                         {kSnapshotAxis, parameter_axis(h)}}};
+  for (const auto& target : of_gradient)
+    for (const auto& s : kGradientStatistics)
+      if ((s.scopes & target.scope) != 0)
+        all.push_back({{target.prefix + std::string(s.name), Type::f64, target.axes, std::string(s.unit),
+                        std::string(s.meaning)},
+                       SnapshotDataset::Derived{target.of, s.of}});
+  const auto& components = of_gradient.front();
+  all.push_back({{"gradient_exponent", Type::i64, components.axes, "1",
+                  "gradient_histogram counts the gradient times 2 to this power"},
+                 SnapshotDataset::Scaled{components.of}});
+  all.push_back(histogram_of(components));
+}
+
+void add_budgets(const ExperimentHeader& h, std::vector<SnapshotDataset>& all) {
+  const auto add = [&](const std::string& prefix, const std::vector<NormBudget> Snapshot::*of,
+                       const std::vector<Axis>& axes) {
+    for (const auto& term : kBudgetTerms)
+      all.push_back({{prefix + "norm_budget_" + std::string(term.name), Type::f64, axes, "weight^2",
+                      std::string(term.meaning)},
+                     SnapshotDataset::Budgeted{of, term.of}});
+  };
+  add("", &Snapshot::budget_components, {kSnapshotAxis, layer_axis(h), kComponentAxis});
+  add("parameter_", &Snapshot::budget_parameters, {kSnapshotAxis, parameter_axis(h)});
+}
+
 }  // namespace
 
 std::vector<FixedDataset> fixed_datasets(const ExperimentHeader& h) {
@@ -141,18 +175,21 @@ std::vector<SnapshotDataset> snapshot_datasets(const ExperimentHeader& h) {
                   "1",
                   "norm of the last update over that of the tensor"},
                  &Snapshot::update_ratio});
+  if (h.gradients) add_gradients(h, all), add_budgets(h, all);
   return all;
 }
 
 hdf5::Values SnapshotDataset::row(const Snapshot& snapshot) const {
   struct Visitor {
     const Snapshot& s;
+    std::size_t size;  // of the row
     hdf5::Values operator()(std::int64_t Snapshot::*member) const { return std::vector{s.*member}; }
     hdf5::Values operator()(double Snapshot::*member) const { return std::vector{s.*member}; }
     hdf5::Values operator()(std::vector<double> Snapshot::*member) const { return s.*member; }
     hdf5::Values operator()(const Derived& d) const {
       std::vector<double> values;
       for (const auto& m : s.*d.of) values.push_back(d.value(m.summary));
+      values.resize(size, statistics::kUndefined);
       return values;
     }
     hdf5::Values operator()(const Counted& c) const {
@@ -164,10 +201,23 @@ hdf5::Values SnapshotDataset::row(const Snapshot& snapshot) const {
       std::vector<std::uint64_t> values;
       for (const auto& m : s.*b.of)
         values.insert(values.end(), m.histogram.bins.begin(), m.histogram.bins.end());
+      values.resize(size);
+      return values;
+    }
+    hdf5::Values operator()(const Scaled& e) const {
+      std::vector<std::int64_t> values;
+      for (const auto& m : s.*e.of) values.push_back(m.histogram.exponent);
+      values.resize(size);
+      return values;
+    }
+    hdf5::Values operator()(const Budgeted& b) const {
+      std::vector<double> values;
+      for (const auto& budget : s.*b.of) values.push_back(b.value(budget));
+      values.resize(size, statistics::kUndefined);
       return values;
     }
   };
-  return std::visit(Visitor{snapshot}, source);
+  return std::visit(Visitor{snapshot, static_cast<std::size_t>(spec.row_size())}, source);
 }
 
 DatasetSpec row_index_spec(std::string_view group, std::uint64_t rows, bool grows) {

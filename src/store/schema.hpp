@@ -38,12 +38,20 @@ struct SnapshotDataset {
   struct Binned {
     const std::vector<Measurement> Snapshot::*of;
   };
+  struct Scaled {  ///< exponents of histograms
+    const std::vector<Measurement> Snapshot::*of;
+  };
+  struct Budgeted {
+    const std::vector<NormBudget> Snapshot::*of;
+    double (*value)(const NormBudget&);
+  };
   using Source = std::variant<std::int64_t Snapshot::*, double Snapshot::*, std::vector<double> Snapshot::*,
-                              Derived, Counted, Binned>;
+                              Derived, Counted, Binned, Scaled, Budgeted>;
   hdf5::DatasetSpec spec;
   Source source;
   Repeatable repeatable = Repeatable::yes;
 
+  /// What the snapshot has not measured is NaN, counts and exponents 0.
   hdf5::Values row(const Snapshot& snapshot) const;
 };
 /// In the order of the file; the first is snapshot_step, the scale of the others.

@@ -107,8 +107,8 @@ void DeviceStep::begin(std::int64_t step, const Batch& batch, bool measure_movem
 
 StepResult DeviceStep::end(std::int64_t step) {
   auto outcome = update_.outcome(step + 1);
-  StepResult result{outcome.loss, outcome.grad_norm, learning_rate(*parts_.config, step),
-                    std::move(outcome.moved)};
+  StepResult result{
+      outcome.loss, outcome.grad_norm, learning_rate(*parts_.config, step), std::move(outcome.moved), {}};
   if (!result.moved.empty()) parts_.exchange->sum_over_shards(result.moved);
   return result;
 }

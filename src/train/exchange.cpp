@@ -61,6 +61,9 @@ const at::Tensor& GradientExchange::reduced() const {
 double GradientExchange::gradient_norm() const {
   return std::visit([](const auto& way) { return way.gradient_norm(); }, way_);
 }
+at::Tensor GradientExchange::whole_gradient() {
+  return std::visit([](auto& way) { return way.whole_gradient(); }, way_);
+}
 void GradientExchange::sum_over_shards(std::span<double> values) const {
   std::visit([&](const auto& way) { way.sum_over_shards(values); }, way_);
 }

@@ -38,6 +38,9 @@ class GradientExchange {
   Shard shard() const;                ///< what this rank updates
   const at::Tensor& reduced() const;  ///< flat; meaningful in shard()
   double gradient_norm() const;       ///< L2, of the whole global gradient
+  /// The global gradient, flat, all of it on every rank: after finish(), until gathered() or the next step.
+  /// Ranks of a node may share its memory; each may change what it alone reads there.
+  at::Tensor whole_gradient();
   /// The same, squared, [1] f64 where the gradients are; messages only. The host does not wait.
   at::Tensor squares() { return std::get<MessageExchange>(way_).squares(); }
   /// Σ over ranks of a [1] f64 tensor where the gradients are, in place; messages only. The host does not

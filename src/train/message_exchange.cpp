@@ -66,6 +66,15 @@ double MessageExchange::gradient_norm() const {
   return std::sqrt(sharded() ? host_->sum(mine) : mine);
 }
 
+at::Tensor MessageExchange::whole_gradient() {
+  if (sharded()) {
+    const auto whole = buffer_of(store_->grad());
+    comm_->all_gather(buffer_of(store_->grad().narrow(0, shard_.begin, shard_.size())), whole);
+    comm_->wait(whole.stream);
+  }
+  return store_->grad();
+}
+
 at::Tensor MessageExchange::squares() {
   auto mine = ops::sum_of_squares(store_->grad().narrow(0, shard_.begin, shard_.size()));
   if (sharded()) sum_over_ranks(mine);

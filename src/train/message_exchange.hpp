@@ -31,6 +31,7 @@ class MessageExchange {
   Shard shard() const { return shard_; }
   const at::Tensor& reduced() const { return store_->grad(); }
   double gradient_norm() const;
+  at::Tensor whole_gradient();
   at::Tensor squares();
   void sum_over_ranks(at::Tensor& value);
   void sum_over_shards(std::span<double> values) const;

@@ -78,6 +78,15 @@ double NodeExchange::gradient_norm() const {
   return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
 }
 
+at::Tensor NodeExchange::whole_gradient() {
+  if (buffers_->nodes() > 1) return reduced_;  // the leaders have brought all of it to each node
+  auto whole = gradients_[0];
+  if (!buffers_->node().is_root())  // whose own part is there already
+    whole.narrow(0, shard_.begin, shard_.size()).copy_(reduced_.narrow(0, shard_.begin, shard_.size()));
+  buffers_->fence();
+  return whole;
+}
+
 void NodeExchange::broadcast_weights() {
   if (buffers_->node().is_root())
     buffers_->leaders().broadcast(

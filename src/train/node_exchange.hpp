@@ -20,6 +20,7 @@ class NodeExchange {
   Shard shard() const { return shard_; }
   const at::Tensor& reduced() const { return reduced_; }
   double gradient_norm() const;
+  at::Tensor whole_gradient();
   void sum_over_shards(std::span<double> values) const { buffers_->node().sum(values); }
   void share_updated_weights() { buffers_->fence(); }
   void broadcast_weights();

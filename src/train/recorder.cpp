@@ -73,21 +73,27 @@ void Recorder::memory(std::int64_t step, std::int64_t planned_bytes, std::int64_
 }
 
 void Recorder::begin_snapshot(std::int64_t step, double epoch, double tokens, double wall_time,
-                              std::vector<double> moved) {
+                              const StepResult& last) {
   finish_snapshot();
   taker_.start();
-  begun_ = {step, epoch, tokens, wall_time, {}, {}, {}, {}};
-  moved_ = std::move(moved);
+  begun_ = {};
+  begun_.step = step, begun_.epoch = epoch, begun_.tokens = tokens, begun_.wall_time = wall_time;
+  begun_.gradient_components = last.record.gradient.components;
+  begun_.gradient_parameters = last.record.gradient.parameters;
+  begun_.budget_components = last.record.budget.components;
+  begun_.budget_parameters = last.record.budget.parameters;
+  moved_ = last.moved;
   for (const auto& slice : slices_)
     if (slice.initial != nullptr) release_pages(std::as_bytes(std::span(slice.initial, slice.weights.count)));
 }
 
 void Recorder::finish_snapshot() {
   if (!taker_.under_way()) return;
-  auto snapshot = taker_.finish();
+  auto weights = taker_.finish();
   if (!writer_) return;
-  snapshot.step = begun_.step, snapshot.epoch = begun_.epoch, snapshot.tokens = begun_.tokens,
-  snapshot.wall_time = begun_.wall_time;
+  auto snapshot = std::exchange(begun_, {});
+  snapshot.components = std::move(weights.components), snapshot.heads = std::move(weights.heads),
+  snapshot.parameters = std::move(weights.parameters);
   for (std::size_t i = 0; i < snapshot.parameters.size(); ++i) {
     const auto& s = snapshot.parameters[i].summary;
     const double norm2 = s.m2 + static_cast<double>(s.finite()) * s.mean * s.mean;

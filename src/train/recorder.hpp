@@ -35,16 +35,12 @@ class Recorder {
   void note(const std::string& event, std::int64_t step, const std::string& text);
   /// Planned bytes per rank and the largest peak of any rank above its size at the start; into the log.
   void memory(std::int64_t step, std::int64_t planned_bytes, std::int64_t measured_bytes);
-  /// Measures and records the weights after `step` updates. moved: Σ (Δw)² per parameter of the last update,
-  /// or empty. Collective.
-  void snapshot(std::int64_t step, double epoch, double tokens, double wall_time, std::vector<double> moved) {
-    begin_snapshot(step, epoch, tokens, wall_time, std::move(moved));
-    finish_snapshot();
-  }
-  /// The same in two: begin_snapshot() does not wait for a GPU, and finish_snapshot(), some steps later,
-  /// finds the numbers there. One at a time; finishing when none has begun does nothing. Both collective.
+  /// Measures and records the weights after `step` updates, and what `last`, the step before, knows of its
+  /// update ({}: there was none). begin_snapshot() does not wait for a GPU, and finish_snapshot(), some steps
+  /// later, finds the numbers there. One at a time; finishing when none has begun does nothing. Both
+  /// collective.
   void begin_snapshot(std::int64_t step, double epoch, double tokens, double wall_time,
-                      std::vector<double> moved);
+                      const StepResult& last);
   void finish_snapshot();
   /// To be called before the next update is put on this stream of a GPU, outside of a graph.
   void wait_before_writing(void* stream) const { taker_.wait_before_writing(stream); }
@@ -64,7 +60,7 @@ class Recorder {
   const HostComm* host_;
   std::vector<WeightSlice> slices_;
   SnapshotTaker taker_;
-  Snapshot begun_;             ///< all but the measurements
+  Snapshot begun_;             ///< all but the measurements of the weights
   std::vector<double> moved_;  ///< to begun_
   std::optional<ExperimentWriter> writer_;
   std::unique_ptr<RunLog> log_;

@@ -84,7 +84,13 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
   if (host.size() > 1)
     watchdog_.emplace(config.parallel.timeout_s, *options.stop_signal,
                       [this] { return last_checkpoint_text(); });
-  host.together([&] { place_ = choose_place(config_, host); });
+  host.together([&] {
+    place_ = choose_place(config_, host);
+    require(!config_.monitor.gradients || place_.place == Place::host, Fault::config,
+            "monitor.gradients = true measures updates on CPUs only, and this run would use a GPU; leave it "
+            "out, or "
+            "set train.device: cpu");
+  });
   warm_up(types_of(config_.train.precision));
   open_data();
   open_run(options.resume);
@@ -202,7 +208,7 @@ void Trainer::open_record() {
     header.name = config_.name, header.config_yaml = to_yaml(config_), header.version = version();
     header.layers = config_.model.layers, header.heads = config_.model.heads;
     header.head_summaries = config_.monitor.heads, header.head_histograms = config_.monitor.head_histograms;
-    header.displacement = config_.monitor.displacement;
+    header.displacement = config_.monitor.displacement, header.gradients = config_.monitor.gradients;
     for (const auto& p : store_->parameters())
       header.parameters.push_back(p.name), header.parameter_shapes.push_back(shape_text(p.shape));
     header.init = init_report_.rows;

@@ -23,6 +23,7 @@ TrainStep::TrainStep(const RunConfig& config, const HostComm& host, Gpt& gpt, co
                      GradientExchange& exchange, Optimizer& optimizer)
     : parts_{&config, &host, &gpt, &store, &exchange, &optimizer} {
   if (store.place().place == Place::cuda && !reproducible()) device_ = std::make_unique<DeviceStep>(parts_);
+  if (config.monitor.gradients) meter_.emplace(parts_);
 }
 TrainStep::~TrainStep() = default;
 TrainStep::TrainStep(TrainStep&&) noexcept = default;
@@ -67,6 +68,7 @@ void TrainStep::begin(std::int64_t step, const Batch& batch, bool measure_moveme
   const auto& config = *parts_.config;
   at::Tensor(parts_.gpt->loss_sum()).zero_();
   losses_.assign(static_cast<std::size_t>(config.train.global_batch / config.train.micro_batch), 0.0);
+  if (meter_ && measure_movement) meter_->keep_weights();  // now: others may be updating after the exchange
   forward_backward(step, batch);
 
   auto& exchange = *parts_.exchange;
@@ -80,6 +82,7 @@ void TrainStep::begin(std::int64_t step, const Batch& batch, bool measure_moveme
   result_.moved = parts_.optimizer->update(step + 1, result_.lr, scale, exchange.reduced(), measure_movement);
   if (measure_movement) exchange.sum_over_shards(result_.moved);
   exchange.share_updated_weights();
+  if (meter_ && measure_movement) result_.record = meter_->measure(step + 1, result_.lr);
 }
 
 StepResult TrainStep::end(std::int64_t step) { return device_ ? device_->end(step) : result_; }

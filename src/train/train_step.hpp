@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "train/micro_step.hpp"
+#include "train/update_meter.hpp"
 
 namespace weightscope {
 
@@ -14,6 +16,7 @@ struct StepResult {
   double grad_norm = 0;  ///< L2, before clipping
   double lr = 0;
   std::vector<double> moved;  ///< Σ (Δw)² per parameter, when asked for; summed over shards
+  UpdateRecord record;        ///< with monitor.gradients, when asked for
 };
 
 /// One update: micro-batches forward and backward, gradients exchanged, clipped, AdamW. Collective.
@@ -25,6 +28,7 @@ class TrainStep {
   TrainStep(TrainStep&&) noexcept;
 
   /// Starts a step. `batch`: this rank's rows. Does not update when loss or norm are not finite.
+  /// measure_movement: a snapshot follows.
   void begin(std::int64_t step, const Batch& batch, bool measure_movement);
   /// Its result; waits for it.
   StepResult end(std::int64_t step);
@@ -43,6 +47,7 @@ class TrainStep {
 
   TrainParts parts_;
   std::unique_ptr<DeviceStep> device_;  ///< on a GPU, unless the sums must be reproducible
+  std::optional<UpdateMeter> meter_;    ///< with monitor.gradients
   StepResult result_;
   std::vector<double> losses_;  ///< of each micro-batch of the global batch; reproducible mode only
 };

@@ -159,7 +159,7 @@ void Trainer::after_update(std::int64_t done, const StepResult& result) {
   if (due(config_.eval.every, done, last)) evaluate_at(done);
   if (due(config_.monitor.probe_every, done, last)) probe_at(done);
   if (due(config_.monitor.spectra_every, done, last)) spectra_at(done);
-  if (snapshot_due(config_, done, sampler_->blocks())) snapshot_at(done, result.moved);
+  if (snapshot_due(config_, done, sampler_->blocks())) snapshot_at(done, result);
   if (any_acts(config_.monitor.alarms)) recorder_->finish_snapshot();
   const auto alarm = any_acts(config_.monitor.alarms) ? recorder_->alarm_action() : AlarmAction::record;
   alarm_stops_ = alarm == AlarmAction::stop;
@@ -194,9 +194,9 @@ void Trainer::spectra_at(std::int64_t done) {
   host_->together([&] { recorder_->add(row); });
 }
 
-void Trainer::snapshot_at(std::int64_t done, const std::vector<double>& moved) {
+void Trainer::snapshot_at(std::int64_t done, const StepResult& last) {
   fault_point("snapshot", host_->rank(), done);
-  recorder_->begin_snapshot(done, epoch_of(done), tokens_of(done), wall_time(), moved);
+  recorder_->begin_snapshot(done, epoch_of(done), tokens_of(done), wall_time(), last);
   if (!step_->overlaps()) recorder_->finish_snapshot();  // on a GPU it is measured beside the next step
 }
 

@@ -76,7 +76,7 @@ class Trainer {
   void evaluate_at(std::int64_t done);
   void probe_at(std::int64_t done);
   void spectra_at(std::int64_t done);
-  void snapshot_at(std::int64_t done, const std::vector<double>& moved);
+  void snapshot_at(std::int64_t done, const StepResult& last);
   void checkpoint_at(std::int64_t done, bool last);
   /// Records it; throws unless train.nonfinite lets the update be left out.
   void note_nonfinite(std::int64_t step, const StepResult& result);

@@ -62,6 +62,8 @@ TEST(StatisticsReference, NamesEveryDatasetOfTheTables) {
     expect_named((row.scopes & kPerParameter) != 0, "parameter_" + name);
   }
   for (const auto& row : kCounts) expect_named(true, std::string(row.name));
+  for (const auto* name : {"gradient_std", "gradient_norm", "parameter_gradient_rms", "norm_budget_decay"})
+    expect_named(true, name);
 }
 
 }  // namespace weightscope

@@ -1,5 +1,7 @@
 weightscope_test(monitor/bins.test.cpp LINK monitor LABELS fast)
 weightscope_test(monitor/measure.test.cpp LINK monitor LABELS fast)
+weightscope_test(monitor/scaled.test.cpp LINK monitor LABELS fast)
+weightscope_test(monitor/norm_budget.test.cpp LINK monitor LABELS fast)
 weightscope_test(monitor/tiles.test.cpp LINK monitor LABELS fast)
 weightscope_test(monitor/power_law.test.cpp LINK monitor LABELS fast)
 weightscope_test(monitor/statistics.test.cpp LINK monitor LABELS fast)

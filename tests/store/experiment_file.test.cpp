@@ -171,6 +171,33 @@ TEST(ExperimentFile, RefusesSnapshotsThatDoNotFit) {
   expect_error(Fault::internal, "shape", [&] { file.append(small); });
 }
 
+TEST(ExperimentFile, RefusesGradientsThatDoNotFit) {
+  const Folder run;
+  const auto header = made_up_header();
+  auto file = ExperimentFile::create(run.path(), header);
+  auto small = made_up_snapshot(header, 4);
+  small.budget_parameters.pop_back();
+  expect_error(Fault::internal, "gradients of step 4", [&] { file.append(small); });
+}
+
+TEST(ExperimentFile, BegunWithoutGradientsGoesOnWithoutThem) {
+  const Folder run;
+  auto header = made_up_header(), old = header;
+  old.gradients = false;
+  {
+    auto file = ExperimentFile::create(run.path(), old);
+    record(file, old, 0, 8);
+    file.close("stopped", 8, 1);
+  }
+  auto file = ExperimentFile::resume(run.path(), header, 8);
+  record(file, header, 8, 18);
+  file.close("finished", 18, 1);
+  const auto content = content_of(run / "experiment.h5");
+  EXPECT_EQ(content.count("gradient_std"), 0u);
+  EXPECT_EQ(content.count("norm_budget_change"), 0u);
+  EXPECT_EQ(whole_numbers(content, "snapshot_step").size(), 5u);
+}
+
 TEST(ExperimentFile, RefusesProbesThatDoNotFit) {
   const Folder run;
   const auto header = made_up_header();

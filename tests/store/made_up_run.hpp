@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "monitor/measure.hpp"
+#include "monitor/scaled.hpp"
 #include "monitor/snapshot.hpp"
 #include "monitor/weights.hpp"
 #include "store/experiment_file.hpp"
@@ -15,7 +16,7 @@ inline ExperimentHeader made_up_header(int layers = 2, int heads = 3) {
   ExperimentHeader header;
   header.name = "made-up", header.config_yaml = "name: made-up\nnote: \"é, 日本\"\n",
   header.version = "0.1.0";
-  header.layers = layers, header.heads = heads, header.head_histograms = true;
+  header.layers = layers, header.heads = heads, header.head_histograms = true, header.gradients = true;
   header.parameters = {"wte.weight", "h.0.attn.c_attn.weight", "h.0.attn.c_attn.bias", "ln_f.weight"};
   header.parameter_shapes = {"[97, 6]", "[18, 6]", "[18]", "[6]"};
   for (const auto& name : header.parameters) {
@@ -36,6 +37,29 @@ inline Measurement made_up_measurement(const std::string& name, std::int64_t ste
   return measure(std::vector{slice}, 1).front();
 }
 
+/// Gradients of the update before: far below the bins, were they not scaled.
+inline Measurement made_up_gradient(const std::string& name, std::int64_t step, std::size_t n) {
+  auto gradient = normal_weights(n, "gradient" + name + std::to_string(step), 1e-9, 1e-10);
+  gradient[0] = 0;
+  return measure_scaled(std::vector{slice_of(gradient, name)}, 1).front();
+}
+inline NormBudget made_up_budget(std::int64_t step, std::size_t i) {
+  const auto x = static_cast<double>(step) / 7 + static_cast<double>(i);
+  return {x, x / 3, -x / 5, x * x};
+}
+/// What is known of the update that led to step `step`; nothing of step 0.
+inline void make_up_update(Snapshot& s, std::int64_t step) {
+  if (step == 0) return;
+  for (std::size_t i = 0; i < s.components.size(); ++i) {
+    s.gradient_components.push_back(made_up_gradient("component" + std::to_string(i), step, 90 + i));
+    s.budget_components.push_back(made_up_budget(step, i));
+  }
+  for (std::size_t i = 0; i < s.parameters.size(); ++i) {
+    s.gradient_parameters.push_back(made_up_gradient("parameter" + std::to_string(i), step, 80 + i));
+    s.budget_parameters.push_back(made_up_budget(step, 100 + i));
+  }
+}
+
 inline Snapshot made_up_snapshot(const ExperimentHeader& header, std::int64_t step) {
   Snapshot s;
   s.step = step, s.epoch = static_cast<double>(step) / 7, s.tokens = 512.0 * static_cast<double>(step);
@@ -51,6 +75,7 @@ inline Snapshot made_up_snapshot(const ExperimentHeader& header, std::int64_t st
     s.update_ratio.push_back(step == 0 ? std::numeric_limits<double>::quiet_NaN()
                                        : 1.0 / static_cast<double>(i + 3 + static_cast<std::size_t>(step)));
   }
+  make_up_update(s, step);
   return s;
 }
 

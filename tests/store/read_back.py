@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -57,6 +58,40 @@ def statistics(m: dict) -> dict[str, float]:
     }
 
 
+def gradient_statistics(m: dict) -> dict[str, float]:
+    n = m["count"] - m["nonfinite"]
+    mean_square = m["m2"] / n + m["mean"] ** 2
+    return {"std": (m["m2"] / n) ** 0.5, "norm": (n * mean_square) ** 0.5, "rms": mean_square**0.5}
+
+
+def budget(b: dict[str, float]) -> dict[str, float]:
+    return b | {"residual": b["change"] - b["decay"] - b["gradient"] - b["second_order"]}
+
+
+def update_arrays(snapshots: list[dict], layers: int, parameters: int) -> dict[str, np.ndarray]:
+    """Gradients and budgets of the update before each snapshot; NaN and 0 where there was none."""
+
+    def rows(values: Callable[[dict], list], *shape: int, missing: float = np.nan) -> np.ndarray:
+        return np.array([np.reshape(values(s), shape) if values(s) else np.full(shape, missing) for s in snapshots])
+
+    result: dict[str, np.ndarray] = {}
+    for prefix, kind, shape in (("", "components", (layers, 7)), ("parameter_", "parameters", (parameters,))):
+        for name in ("std", "norm") if kind == "components" else ("norm", "rms"):
+            result[f"{prefix}gradient_{name}"] = rows(
+                lambda s, kind=kind, name=name: [gradient_statistics(m)[name] for m in s[f"gradient_{kind}"]], *shape
+            )
+        for name in ("change", "decay", "gradient", "second_order", "residual"):
+            result[f"{prefix}norm_budget_{name}"] = rows(
+                lambda s, kind=kind, name=name: [budget(b)[name] for b in s[f"budget_{kind}"]], *shape
+            )
+    exponents = rows(lambda s: [m["exponent"] for m in s["gradient_components"]], layers, 7, missing=0)
+    bins = rows(lambda s: [m["bins"] for m in s["gradient_components"]], layers, 7, 449, missing=0)
+    return result | {
+        "gradient_exponent": exponents.astype(np.int64),
+        "gradient_histogram": bins.astype(np.uint64),
+    }
+
+
 def snapshot_arrays(expected: dict, snapshots: list[dict]) -> dict[str, np.ndarray]:
     """Every dataset that has a row per snapshot, as the file should have it."""
     layers, heads = expected["layers"], expected["heads"]
@@ -72,7 +107,7 @@ def snapshot_arrays(expected: dict, snapshots: list[dict]) -> dict[str, np.ndarr
         result[f"head_{name}"] = values.reshape(len(snapshots), layers, 3, heads, *values.shape[2:])
     for name in ("std", "mean", "max", "rms", "displacement"):
         result[f"parameter_{name}"] = np.array([[statistics(m)[name] for m in s["parameters"]] for s in snapshots])
-    return result
+    return result | update_arrays(snapshots, layers, len(expected["parameters"]))
 
 
 def assert_equal(found: np.ndarray, right: np.ndarray, name: str) -> None:

@@ -25,12 +25,23 @@ Json json_of(const Measurement& m) {
           {"distance2", s.distance2},
           {"initial2", s.initial2},
           {"overflow", m.histogram.overflow},
+          {"exponent", m.histogram.exponent},
           {"bins", m.histogram.bins}};
 }
 
 Json json_of(const std::vector<Measurement>& all) {
   Json list = Json::array();
   for (const auto& m : all) list.push_back(json_of(m));
+  return list;
+}
+
+Json json_of(const std::vector<NormBudget>& all) {
+  Json list = Json::array();
+  for (const auto& b : all)
+    list.push_back({{"change", b.change},
+                    {"decay", b.decay},
+                    {"gradient", b.gradient},
+                    {"second_order", b.second_order}});
   return list;
 }
 
@@ -42,7 +53,11 @@ Json json_of(const Snapshot& s) {
           {"components", json_of(s.components)},
           {"heads", json_of(s.heads)},
           {"parameters", json_of(s.parameters)},
-          {"update_ratio", s.update_ratio}};
+          {"update_ratio", s.update_ratio},
+          {"gradient_components", json_of(s.gradient_components)},
+          {"gradient_parameters", json_of(s.gradient_parameters)},
+          {"budget_components", json_of(s.budget_components)},
+          {"budget_parameters", json_of(s.budget_parameters)}};
 }
 
 Json tables() {

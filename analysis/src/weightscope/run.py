@@ -15,7 +15,8 @@ from weightscope.errors import UnusableFileError
 from weightscope.merge import merge
 
 _ATTEMPTS = 5
-_LARGE = frozenset(name for name in schema.ROOT if name.startswith(("histogram", "head_", "parameter_", "update_")))
+_DETAILS = ("histogram", "head_", "parameter_", "update_", "gradient_histogram")
+_LARGE = frozenset(name for name in schema.ROOT if name.startswith(_DETAILS))
 
 
 @dataclass

@@ -27,6 +27,9 @@ COMPONENT_PARAMETER: Final = {
     "mlp_proj": "mlp.c_proj.weight",
 }
 
+# What changed ‖W‖² in an update: norm_budget_NAME.
+BUDGET_TERMS: Final = ("change", "decay", "gradient", "second_order", "residual")
+
 SHOWN: Final = ("q", "k", "v", "c_attn", "attn_proj", "mlp_fc", "mlp_proj")  # parts before the whole
 
 SNAPSHOT: Final = "snapshot_step"
@@ -52,6 +55,11 @@ ROOT: Final[dict[str, tuple[str, ...]]] = {
     **{f"parameter_{name}": _PER_PARAMETER for name in ("std", "mean", "rms", "max", "displacement")},
     "update_ratio": _PER_PARAMETER,
     "parameter_count": ("parameter",),
+    **dict.fromkeys(("gradient_std", "gradient_norm", "gradient_exponent"), _PER_COMPONENT),
+    "gradient_histogram": (*_PER_COMPONENT, "bin"),
+    **dict.fromkeys(("parameter_gradient_norm", "parameter_gradient_rms"), _PER_PARAMETER),
+    **{f"norm_budget_{term}": _PER_COMPONENT for term in BUDGET_TERMS},
+    **{f"parameter_norm_budget_{term}": _PER_PARAMETER for term in BUDGET_TERMS},
 }
 
 # The dimension that grows in each group, and the dimensions of datasets with more than one.

@@ -15,6 +15,7 @@ from weightscope.findings_text import findings_sentences
 from weightscope.report import sampling, tables, width
 from weightscope.report.payload import payload
 from weightscope.run import Run
+from weightscope.updates import has_updates
 
 _CAPTION = (
     "What this run says about the four claims, Q, K and V apart before the fused matrix. A verdict needs 3.3 standard "
@@ -157,6 +158,7 @@ def context(run: Run, index: int) -> dict[str, Any]:
         "mixture_text": _mixture_text(run),
         "has_heads": "head_std" in run.snapshots,
         "has_updates": "update_ratio" in run.snapshots,
+        "has_gradients": has_updates(run),
         "has_loss": bool(run.train.sizes.get("step") or run.eval.sizes.get("step")),
         "units": _units(run),
         "loss_text": _loss_text(run),

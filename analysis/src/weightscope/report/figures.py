@@ -22,6 +22,7 @@ from weightscope.quantiles import NORMAL_TAIL
 from weightscope.report import sampling
 from weightscope.run import Run
 from weightscope.tail_statistics import tail_statistics
+from weightscope.updates import has_updates, norm_budget
 from weightscope.weibull import NORMAL_K
 
 _RIDGES = 14
@@ -30,6 +31,14 @@ EXAMINED_STYLE = (  # component, colour, marker, name
     ("k", "#d55e00", "s", "K"),
     ("v", "#009e73", "D", "V"),
     ("c_attn", "#1d1e20", "x", "Q, K, V fused"),
+)
+
+BUDGET_STYLE = (  # term, colour, line, name
+    ("change", "#1d1e20", "-", "change"),
+    ("decay", "#0072b2", "-", "weight decay"),
+    ("gradient", "#d55e00", "-", "along Adam's step"),
+    ("second_order", "#009e73", "-", "second order"),
+    ("residual", "#5f6268", ":", "rounding"),
 )
 
 
@@ -189,6 +198,33 @@ def tail_shape(run: Run) -> Figure:
     return figure
 
 
+def gradient_std(run: Run) -> Figure:
+    figure, axes = _figure(4, size=(10, 3), sharey=True)
+    for ax, (component, _, _, name) in zip(axes[0], EXAMINED_STYLE, strict=True):
+        values = run.snapshots["gradient_std"].sel(component=component).values
+        _layer_lines(ax, run.snapshots[schema.SNAPSHOT].values, np.where(values > 0, values, np.nan))
+        ax.set(title=name, yscale="log")
+    axes[0, 0].set_ylabel("std of the gradient (nats / weight)")
+    axes[0, -1].legend(title="layer", fontsize=7, ncols=2 if run.layers > 6 else 1)
+    return figure
+
+
+def budget_of_norm(run: Run) -> Figure:
+    """Parts of d‖W‖² in single updates over ‖W‖², means over layers."""
+    figure, axes = _figure(4, size=(10, 3), sharey=True)
+    found = norm_budget(run)
+    assert found is not None, "drawn only where it is recorded"
+    for ax, (component, _, _, name) in zip(axes[0], EXAMINED_STYLE, strict=True):
+        means = found.sel(component=component).mean("layer", skipna=False)
+        for term, color, style, label in BUDGET_STYLE:
+            ax.plot(means[schema.SNAPSHOT], means[term], color=color, ls=style, lw=1.3, label=label)
+        ax.axhline(0, color="#5f6268", lw=0.8, ls=":")
+        ax.set(title=name, xlabel="step")
+    axes[0, 0].set_ylabel("d‖W‖² / ‖W‖² of one update")
+    axes[0, -1].legend(fontsize=7)
+    return figure
+
+
 def loss(run: Run) -> Figure:
     figure, axes = _figure(size=(7, 3.4))
     ax: Axes = axes[0, 0]
@@ -215,7 +251,12 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "tail_shape": tail_shape,
     "loss": loss,
 }
+UPDATE_FIGURES: dict[str, Callable[[Run], Figure]] = {
+    "gradient_std": gradient_std,
+    "norm_budget": budget_of_norm,
+}
 
 
 def write_figures(run: Run, folder: Path) -> list[Path]:
-    return write_all(FIGURES, run, folder)
+    """Those of updates only where they are recorded."""
+    return write_all(FIGURES | (UPDATE_FIGURES if has_updates(run) else {}), run, folder)

@@ -15,6 +15,7 @@ from weightscope.course import course
 from weightscope.report import alarms, sampling, width
 from weightscope.run import Run
 from weightscope.tail_statistics import tail_statistics
+from weightscope.updates import norm_budget
 
 _MATRICES = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 _TAILS = ("tail_mass", "tail_mass_low", "tail_mass_high", "hill", "weibull_k")
@@ -85,6 +86,16 @@ def _updates(run: Run, rows: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def _gradients(run: Run, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """gradient_std (row, layer, component); budget (row, layer, component, term) over the squared norm."""
+    budget = norm_budget(run)
+    if budget is None:
+        return {}
+    shown = budget.sel(component=list(schema.COMPONENTS))
+    terms = np.stack([shown[term].values[rows] for term in schema.BUDGET_TERMS], axis=-1)
+    return {"gradient_std": _by_component(run, "gradient_std", rows), "budget": terms}
+
+
 def _losses(run: Run) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     if "loss" in run.train and run.train.sizes.get("step"):
@@ -125,6 +136,7 @@ def payload(run: Run, meta: dict[str, Any]) -> str:
         "count": count[-1].astype(np.uint32),
         **histograms(run, std),
         **_updates(run, rows),
+        **_gradients(run, rows),
         **width.arrays(run, rows),
     }
     return encode(arrays, meta | alarm_meta)
