@@ -1,5 +1,6 @@
-// Probes one block of 1024 tokens through GPT-2 124M on request, or only runs its forward pass: what
-// bench/snapshot.py reports as the cost of a probe. Weights and tokens are random.
+// Probes one block of 1024 tokens through GPT-2 124M on request, or only runs its forward pass, or takes the
+// spectra of all its matrices: what bench/snapshot.py reports as the cost of a probe and of spectra. Weights
+// and tokens are random.
 #include <ATen/Parallel.h>
 #include <omp.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "core/log.hpp"
 #include "model/initialize.hpp"
 #include "train/probe.hpp"
+#include "train/spectra.hpp"
 #include "train/train_step.hpp"
 
 namespace weightscope::bench {
@@ -20,7 +22,7 @@ namespace {
 
 struct Arguments {
   int threads = 2;
-  bool forward = false;
+  bool forward = false, spectra = false;
 };
 
 /// llm.c's format; gone when the mapping of it is.
@@ -57,7 +59,9 @@ void serve(const Arguments& arguments, const HostComm& host) {
   batch.T = T;
   const auto once = [&] {
     const Stopwatch watch;
-    if (arguments.forward)
+    if (arguments.spectra)
+      (void)spectra(host, store, config.model);
+    else if (arguments.forward)
       gpt.forward(batch);
     else
       (void)probe(host, gpt, store, file, 1);
@@ -76,6 +80,7 @@ int main(int argc, char** argv) {
   bench::Arguments arguments;
   app.add_option("--threads", arguments.threads);
   app.add_flag("--forward", arguments.forward, "the forward pass alone");
+  app.add_flag("--spectra", arguments.spectra, "spectra of all matrices instead");
   CLI11_PARSE(app, argc, argv);
   const MpiScope mpi(&argc, &argv);
   try {

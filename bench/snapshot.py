@@ -3,7 +3,8 @@
 weightscope takes 432 heads one by one, counts 449 bins and keeps moments to the fourth, extremes, zeros and non-finite
 values; with monitor.gradients the same of the gradient, scaled, and the budget of the squared norm. The others take 36
 whole matrices and say less; see bench/peers/snapshot_peer.py. Last, a probe of one block of 1024 tokens through the
-whole model, and the forward pass that is a part of it. Prints a Markdown table.
+whole model, the forward pass that is a part of it, and the spectra of all matrices (monitor.spectra_every). Prints a
+Markdown table.
 """
 
 import argparse
@@ -39,7 +40,11 @@ def commands_of(program: Path, threads: int, cold: bool) -> list[Command]:
 
 def probe_commands(program: Path, threads: int) -> list[Command]:
     words = [str(program), "--threads", str(threads)]
-    return [Command("probe, 1024 tokens", words, threads), Command("its forward pass", [*words, "--forward"], threads)]
+    return [
+        Command("probe, 1024 tokens", words, threads),
+        Command("its forward pass", [*words, "--forward"], threads),
+        Command("spectra of all matrices", [*words, "--spectra"], threads),
+    ]
 
 
 def markdown_line(row: Row, cache: str) -> list[str]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+USAGE = 2
 INPUT = 4
 OUTPUT = 5
 
 
 class UnusableFileError(Exception):
     """An input file that cannot be used: one line, *problem (why) suggestion*."""
+
+
+class MissingPackageError(Exception):
+    """An optional package that a command needs: one line that names the extra to install."""
 
 
 def run_command(work: Callable[[], None]) -> int:
@@ -20,6 +25,9 @@ def run_command(work: Callable[[], None]) -> int:
     except UnusableFileError as error:
         print(f"weightscope: error: {error}", file=sys.stderr)
         return INPUT
+    except MissingPackageError as error:
+        print(f"weightscope: error: {error}", file=sys.stderr)
+        return USAGE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"weightscope: error: {where}cannot write ({error.strerror or error})", file=sys.stderr)

@@ -114,3 +114,11 @@ def open_run(path: str | os.PathLike[str], *, histograms: bool = True) -> Run:
         config=parse_config(str(file.attrs.get("config", ""))),
         **empty,
     )
+
+
+def usable(path: str, *, histograms: bool = True) -> Run:
+    """As `open_run`; a run without a snapshot is unusable, too."""
+    run = open_run(path, histograms=histograms)
+    if not run.snapshots.sizes[schema.SNAPSHOT]:
+        raise UnusableFileError(f"{path}: holds no snapshot yet (the run has just begun, or recorded nothing)")
+    return run

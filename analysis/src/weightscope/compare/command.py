@@ -15,7 +15,8 @@ from weightscope.compare.page import render
 from weightscope.compare.result import Comparison, compare, sentences
 from weightscope.compare.table import table
 from weightscope.errors import run_command
-from weightscope.report.command import usable, write_text
+from weightscope.report.command import write_text
+from weightscope.run import usable
 from weightscope.seeds.decide import CLAIMS
 from weightscope.seeds.words import contrast_sentence, sampled, sentence, summary
 

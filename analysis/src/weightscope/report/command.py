@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from weightscope.command_line import add_runs, parser
-from weightscope.errors import UnusableFileError, run_command
+from weightscope.errors import run_command
 from weightscope.report.figures import write_figures
 from weightscope.report.render import render
-from weightscope.run import Run, open_run
+from weightscope.run import Run, usable
 
 _EXAMPLES = """examples:
   weightscope-report runs/quickstart -o report.html --figures figures
@@ -28,13 +28,6 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("-o", "--output", required=True, metavar="FILE", help="the page to write")
     made.add_argument("--figures", metavar="DIR", help="also write PNG figures here (a folder per run if several)")
     return made
-
-
-def usable(path: str, *, histograms: bool = True) -> Run:
-    run = open_run(path, histograms=histograms)
-    if not run.snapshots.sizes["snapshot_step"]:
-        raise UnusableFileError(f"{path}: holds no snapshot yet (the run has just begun, or recorded nothing)")
-    return run
 
 
 def _figure_folders(runs: Sequence[Run], base: Path) -> list[Path]:

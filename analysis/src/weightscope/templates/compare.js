@@ -6,7 +6,7 @@
   const DASHES = ["solid", "dash", "dot", "dashdot"];
   /** Colour and, past eight, dash: never colour alone. */
   ws.stroke = (look, i, width = 1.6) => ({ color: (look.dark ? DARK : LIGHT)[i % 8], dash: DASHES[Math.floor(i / 8) % 4], width });
-  ws.legendAbove = { showlegend: true, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 12 } }, margin: { l: 56, r: 14, t: 40, b: 46 } };
+  ws.legendAbove = { showlegend: true, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 12 } }, margin: { l: 68, r: 20, t: 40, b: 46 } };
 
   /** How a run is drawn and where it stands in the legend: its group's name, once, where there are several groups. */
   function identity(all, run, i, look, seen) {

@@ -52,7 +52,7 @@
       return trace;
     });
     return { data, layout: ws.layout(look, { height: 340, xaxis: ws.axis(look, "layer (0 is next to the embedding)", { dtick: run.meta.layers > 16 ? 4 : 1 }), yaxis: ws.axis(look, title, more),
-      showlegend: true, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 12 } }, margin: { l: 52, r: 14, t: 34, b: 46 } }) };
+      showlegend: true, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 12 } }, margin: { l: 68, r: 20, t: 34, b: 46 } }) };
   }
 
   ws.figure("growth", ["component"], (run, state, look) => {
@@ -69,7 +69,7 @@
     const [, layers, , heads] = run.head_std.shape;
     const low = run.head_std.row(state.row).reduce((a, b) => Math.min(a, b), Infinity), high = run.head_std.row(state.row).reduce((a, b) => Math.max(a, b), 0);
     const index = Array.from({ length: layers }, (_, i) => i);
-    const layout = ws.layout(look, { height: Math.max(260, 110 + 24 * layers), margin: { l: 52, r: 14, t: 34, b: 46 }, annotations: [] });
+    const layout = ws.layout(look, { height: Math.max(260, 110 + 24 * layers), margin: { l: 68, r: 20, t: 34, b: 46 }, annotations: [] });
     const data = ["Q", "K", "V"].map((name, part) => {
       const tag = part ? String(part + 1) : "", width = 0.29, start = part * 0.335;
       layout["xaxis" + tag] = ws.axis(look, "head", { domain: [start, start + width], anchor: "y" + tag, dtick: heads > 16 ? 4 : 1, showgrid: false, showline: false, ticks: "" });

@@ -62,7 +62,7 @@
     const limit = reach(run, state);
     return { data, layout: ws.layout(look, {
       height: 520, xaxis: ws.axis(look, "weight", { range: [-limit, limit], showgrid: false }),
-      yaxis: ws.axis(look, "step", { tickvals: ticks.map((i) => -i), ticktext: ticks.map((i) => stepOf(run, rows[i]).toLocaleString("en")), showgrid: false, showline: false, ticks: "" , range: [-rows.length + 0.3, overlap + 0.2] }),
+      yaxis: ws.axis(look, "step", { tickvals: ticks.map((i) => -i), ticktext: ticks.map((i) => stepOf(run, rows[i]).toLocaleString("en")), automargin: true, showgrid: false, showline: false, ticks: "" , range: [-rows.length + 0.3, overlap + 0.2] }),
     }) };
   }
 
@@ -74,7 +74,7 @@
       colorbar: { title: { text: log ? "log₁₀ density" : "density", side: "right", font: { size: 11.5, color: look.muted } }, thickness: 10, outlinewidth: 0, tickfont: { size: 11, color: look.muted } } }];
     return { data, layout: ws.layout(look, {
       height: 520, xaxis: ws.axis(look, "weight", { range: [-limit, limit], showgrid: false }),
-      yaxis: ws.axis(look, "step", Object.assign({ range: [n - 0.5, -0.5], showgrid: false }, rowTicks(run))), shapes: marker(state.row),
+      yaxis: ws.axis(look, "step", Object.assign({ range: [n - 0.5, -0.5], showgrid: false, automargin: true }, rowTicks(run))), shapes: marker(state.row),
     }) };
   }
 

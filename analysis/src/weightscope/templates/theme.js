@@ -26,17 +26,19 @@
     return look;
   };
 
+  // Margins are wide enough for the labels of numbers. Letting plotly find them (automargin), or hide labels that leave the figure
+  // (ticklabeloverflow), measures every label of every figure: a third of the time until a page is drawn.
   ws.axis = function (look, title, more) {
     return Object.assign(
       { title: { text: title, standoff: 8, font: { size: 12, color: look.muted } }, color: look.ink, gridcolor: look.hair, linecolor: look.rule,
-        tickcolor: look.rule, ticks: "outside", ticklen: 4, zeroline: false, showline: true, automargin: true, tickfont: { size: 11.5, color: look.muted } },
+        tickcolor: look.rule, ticks: "outside", ticklen: 4, zeroline: false, showline: true, automargin: false, ticklabeloverflow: "allow", tickfont: { size: 11.5, color: look.muted } },
       more);
   };
 
   ws.layout = function (look, more) {
     return Object.assign(
       { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: "Inter, system-ui, Segoe UI, Helvetica Neue, Arial, sans-serif", size: 12, color: look.ink },
-        margin: { l: 52, r: 14, t: 14, b: 46 }, hovermode: "closest", hoverlabel: { font: { size: 12 } }, showlegend: false, autosize: true },
+        margin: { l: 68, r: 20, t: 14, b: 46 }, hovermode: "closest", hoverlabel: { font: { size: 12 } }, showlegend: false, autosize: true },
       more);
   };
 
