@@ -182,10 +182,13 @@ def enumerate_all(kind: str, folder: Path, every: int, processes: int) -> tuple[
     tried, failures = 0, []
     for subject in (fresh, stopped_half_way(fresh, folder)):
         chosen = list(points(subject, folder))[::every]
+        print(f"{kind} {subject.name}: {len(chosen)} points", file=sys.stderr, flush=True)
         with Pool(processes) as pool:
             for point, problems in pool.imap_unordered(attempt, [(point, folder) for point in chosen], chunksize=4):
                 tried += 1
                 failures += [f"{point}: {problem}" for problem in problems]
+                if tried % 100 == 0:  # all of `train` takes about an hour
+                    print(f"{subject.name}: {tried} tried, {len(failures)} problems", file=sys.stderr, flush=True)
     return tried, failures
 
 
