@@ -114,6 +114,7 @@ def test_divergence_of_the_loss_is_7_and_recorded(program: Program, tiny: Path) 
         model__dropout=0,
         train__steps=200,
         optimizer__weight_decay=10,
+        monitor__alarms="[]",  # how far the widths jump before the end depends on rounding
     )
     assert result.code == 7, result.err
     assert "last good checkpoint" in errors(result.err)[0] or "no checkpoint" in errors(result.err)[0]
