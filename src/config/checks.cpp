@@ -127,8 +127,7 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
   if (c.monitor.gradients && (c.train.device == Device::cuda || c.parallel.backend == BackendChoice::nccl))
     refuse("monitor.gradients",
            "monitor.gradients = true measures updates on CPUs only, but this run asks for a GPU "
-           "(train.device = cuda "
-           "or parallel.backend = nccl)");
+           "(train.device = cuda or parallel.backend = nccl)");
 }
 
 void substitute(RunConfig& c, const YamlNode& root, const std::string& file, Problems& problems) {

@@ -88,8 +88,7 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
     place_ = choose_place(config_, host);
     require(!config_.monitor.gradients || place_.place == Place::host, Fault::config,
             "monitor.gradients = true measures updates on CPUs only, and this run would use a GPU; leave it "
-            "out, or "
-            "set train.device: cpu");
+            "out, or set train.device: cpu");
   });
   warm_up(types_of(config_.train.precision));
   open_data();
