@@ -1,6 +1,5 @@
-#include <cuda_runtime.h>
-
 #include "comm/tree_add.hpp"
+#include "core/kernel.cuh"
 
 namespace weightscope {
 namespace {
@@ -16,8 +15,7 @@ __global__ void add(float* into, const float* other, std::size_t count) {
 
 int add_on_device(float* into, const float* other, std::size_t count, void* stream) {
   constexpr unsigned kThreads = 256, kBlocks = 1024;
-  add<<<kBlocks, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(into, other, count);
-  return static_cast<int>(cudaGetLastError());
+  return device::launch(add, kBlocks, kThreads, 0, stream, into, other, count);
 }
 
 }  // namespace weightscope

@@ -89,15 +89,19 @@ TEST_F(MeasureOnCuda, ReadsInitialValuesInDeviceMemoryToo) {
 }
 
 TEST_F(MeasureOnCuda, WaitsForTheStreamThatWritesTheWeights) {
-  auto w = normal_weights(1 << 22, "late");
+  auto w = normal_weights(kLongWork / 4, "late");
   OnDevice device({slice_of(w)});
   auto& slice = device.slices()[0];
   cudaStream_t stream = nullptr;
   ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
   slice.weights.stream = stream;
-  for (int i = 0; i < 50; ++i) cudaMemsetAsync(slice.weights.data, i, slice.weights.bytes(), stream);
-  cudaMemsetAsync(slice.weights.data, 0, slice.weights.bytes(), stream);
-  EXPECT_EQ(measure(device.slices()).front().summary.zeros, w.size());
+  for (int round = 0; round < 4; ++round) {
+    for (int i = 1; i < 50; ++i) cudaMemsetAsync(slice.weights.data, i, slice.weights.bytes(), stream);
+    cudaMemsetAsync(slice.weights.data, 0, slice.weights.bytes(), stream);
+    EXPECT_EQ(measure(device.slices()).front().summary.zeros, w.size());
+    cudaMemsetAsync(slice.weights.data, 1, slice.weights.bytes(), stream);
+    cudaStreamSynchronize(stream);
+  }
   cudaStreamDestroy(stream);
 }
 
@@ -146,7 +150,7 @@ TEST_F(MeterOnCuda, MeasuresAgainAndAgain) {
 }
 
 TEST_F(MeterOnCuda, ReadsTheWeightsBeforeTheNextUpdateWritesThem) {
-  auto w = normal_weights(1 << 24, "held");
+  auto w = normal_weights(kLongWork, "held");
   std::vector slices{slice_of(w)};
   OnDevice device(slices);
   auto& weights = device.slices()[0].weights;
@@ -154,14 +158,14 @@ TEST_F(MeterOnCuda, ReadsTheWeightsBeforeTheNextUpdateWritesThem) {
   ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
   weights.stream = stream;
   DeviceMeter meter(device.slices());
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 8; ++i) {
     cudaMemcpyAsync(weights.data, w.data(), weights.bytes(), cudaMemcpyHostToDevice, stream);
     meter.start();
     meter.wait_before_writing(stream);
     cudaMemsetAsync(weights.data, 0, weights.bytes(), stream);
     expect_equal(meter.finish().front(), measure(slices).front(), "before the update");
+    cudaStreamSynchronize(stream);
   }
-  cudaStreamSynchronize(stream);
   cudaStreamDestroy(stream);
 }
 

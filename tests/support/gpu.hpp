@@ -15,5 +15,6 @@ class OnlyWithGpu : public Base {
   }
 };
 using GpuTest = OnlyWithGpu<testing::Test>;
+constexpr int kLongWork = 1 << 24;  ///< elements that keep a GPU busy while the host goes on
 
 }  // namespace weightscope

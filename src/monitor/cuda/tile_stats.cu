@@ -23,17 +23,12 @@ __global__ void __launch_bounds__(kWarps * 32)
 int launch_tile_stats(const DeviceTile* tiles, std::size_t count, bool initial, BlockStats* stats,
                       std::uint32_t* counters, void* stream) {
   const auto blocks = static_cast<unsigned>(count);
-  auto* const on = static_cast<cudaStream_t>(stream);
-  if (initial)
-    tile_stats<16, kWarps, true, 3><<<blocks, kWarps * 32, 0, on>>>(tiles, stats, counters);
-  else
-    tile_stats<32, kWarps, false, 3><<<blocks, kWarps * 32, 0, on>>>(tiles, stats, counters);
-  return cudaGetLastError();
+  const auto kernel = initial ? tile_stats<16, kWarps, true, 3> : tile_stats<32, kWarps, false, 3>;
+  return device::launch(kernel, blocks, kWarps * 32, 0, stream, tiles, stats, counters);
 }
 
 int launch_digests(const DeviceTile* tiles, std::size_t count, unsigned long long* sums, void* stream) {
-  digests<<<static_cast<unsigned>(count), kWarps * 32, 0, static_cast<cudaStream_t>(stream)>>>(tiles, sums);
-  return cudaGetLastError();
+  return device::launch(digests, static_cast<unsigned>(count), kWarps * 32, 0, stream, tiles, sums);
 }
 
 }  // namespace weightscope

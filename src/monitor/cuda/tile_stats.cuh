@@ -2,6 +2,7 @@
 // One thread block measures one tile. Its warps take pieces of it in turn; memory is read once, and nothing
 // is exchanged between lanes before the end. Sums are made in a fixed order: per lane, then the xor tree of a
 // warp, then the tree of the warps.
+#include "core/kernel.cuh"
 #include "monitor/cuda/device_tile.hpp"
 #include "monitor/cuda/tile_stats.hpp"
 

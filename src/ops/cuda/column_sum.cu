@@ -48,11 +48,11 @@ Index column_sum_scratch(Index R, Index N) { return static_cast<Index>(row_block
 
 template <class T>
 int column_sum(const T* x, float* sum, bool add, Index R, Index N, float* scratch, void* stream) {
-  const auto on = static_cast<cudaStream_t>(stream);
   const unsigned rows = row_blocks(R, N);
-  columns<<<dim3(blocks_for(N, kColumns), rows), dim3(kWarp, kRows), 0, on>>>(x, scratch, R, N);
-  if (const auto status = cudaGetLastError(); status != cudaSuccess) return status;
-  return sum_partials(scratch, {sum, nullptr, nullptr}, rows, N, add, on, 1);
+  const int status = device::launch(columns<T>, dim3(blocks_for(N, kColumns), rows), dim3(kWarp, kRows), 0,
+                                    stream, x, scratch, R, N);
+  if (status != 0) return status;
+  return sum_partials(scratch, {sum, nullptr, nullptr}, rows, N, add, stream, 1);
 }
 
 template int column_sum(const float*, float*, bool, Index, Index, float*, void*);

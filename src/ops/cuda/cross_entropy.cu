@@ -35,13 +35,6 @@ __device__ float block_combine(float v, Combine combine) {
   return v;
 }
 
-/// 2^x, within two units of the last place.
-__device__ float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 __device__ float largest_of(const float (&x)[8], int live) {
   float m = -FLT_MAX;
 #pragma unroll
@@ -79,8 +72,7 @@ __global__ void __launch_bounds__(kThreads)
     rows(T* __restrict__ logits, const Index* __restrict__ targets, float dscale, int vocab, int columns,
          float* __restrict__ row_loss) {
   T* row = logits + static_cast<Index>(blockIdx.x) * columns;
-  extern __shared__ uint4 memory[];
-  T* kept = reinterpret_cast<T*>(memory);
+  T* kept = device::shared_memory<T>();
   const int target = static_cast<int>(targets[blockIdx.x]);
   if (Kept) keep(kept, row, columns);
   float m = -FLT_MAX;
@@ -91,7 +83,7 @@ __global__ void __launch_bounds__(kThreads)
   for_eights<false>(Kept ? kept : row, vocab, columns, [&](int, const Eight<T>& v, int live) {
 #pragma unroll
     for (int k = 0; k < 8; ++k) {
-      const float e = exp2_fast(fmaf(v.x[k], kLog2e, -shift));
+      const float e = device::exp2_fast(fmaf(v.x[k], kLog2e, -shift));
       total += live >= 8 || k < live ? e : 0.0f;
     }
   });
@@ -103,7 +95,7 @@ __global__ void __launch_bounds__(kThreads)
   // Backwards: without shared memory, what was read last is most likely still near.
   for_eights<true>(Kept ? kept : row, vocab, columns, [&](int c, Eight<T> v, int live) {
 #pragma unroll
-    for (int k = 0; k < 8; ++k) v.x[k] = exp2_fast(fmaf(v.x[k], kLog2e, -shift)) * factor;
+    for (int k = 0; k < 8; ++k) v.x[k] = device::exp2_fast(fmaf(v.x[k], kLog2e, -shift)) * factor;
     if (static_cast<unsigned>(target - c) < 8u) {
 #pragma unroll
       for (int k = 0; k < 8; ++k) v.x[k] -= c + k == target ? dscale : 0.0f;
@@ -131,21 +123,14 @@ __global__ void __launch_bounds__(kSumWarps* kWarp)
 template <class T>
 int cross_entropy(T* logits, const Index* targets, float dscale, Index R, Index vocab, Index columns,
                   double* loss_sum, float* row_loss, void* stream) {
-  const auto on = static_cast<cudaStream_t>(stream);
   constexpr std::size_t kMostShared = 112 << 10;  // two blocks a multiprocessor
   const std::size_t bytes = static_cast<std::size_t>(columns) * sizeof(T);
   const bool kept = bytes <= kMostShared && dscale != 0;
-  const auto kernel = kept ? rows<T, true> : rows<T, false>;
-  if (kept)
-    if (const auto set =
-            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
-        set != cudaSuccess)
-      return set;
-  kernel<<<static_cast<unsigned>(R), kThreads, kept ? bytes : 0, on>>>(
-      logits, targets, dscale, static_cast<int>(vocab), static_cast<int>(columns), row_loss);
-  if (const auto status = cudaGetLastError(); status != cudaSuccess) return status;
-  add_losses<<<1, kSumWarps * kWarp, 0, on>>>(row_loss, R, loss_sum);
-  return static_cast<int>(cudaGetLastError());
+  const int status = device::launch(kept ? rows<T, true> : rows<T, false>, static_cast<unsigned>(R), kThreads,
+                                    kept ? bytes : 0, stream, logits, targets, dscale,
+                                    static_cast<int>(vocab), static_cast<int>(columns), row_loss);
+  if (status != 0) return status;
+  return device::launch(add_losses, 1, kSumWarps * kWarp, 0, stream, row_loss, R, loss_sum);
 }
 
 template int cross_entropy(float*, const Index*, float, Index, Index, Index, double*, float*, void*);

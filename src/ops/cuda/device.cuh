@@ -1,9 +1,10 @@
 #pragma once
 // What the kernels of this folder share: vectors of four and eight elements, sums over a warp and a block.
 #include <cuda_bf16.h>
-#include <cuda_runtime.h>
 
 #include <cstdint>
+
+#include "core/kernel.cuh"
 
 namespace weightscope::ops::cuda {
 

@@ -16,12 +16,7 @@ namespace {
 
 at::Tensor device_copy(const void* from, std::size_t bytes, const at::Tensor& like) {
   const auto host = at::from_blob(const_cast<void*>(from), {static_cast<std::int64_t>(bytes)}, at::kByte);
-  return host.to(like.device());
-}
-
-at::Tensor pinned(std::size_t bytes) {
-  return at::zeros({static_cast<std::int64_t>(bytes)},
-                   at::TensorOptions().dtype(at::kByte).pinned_memory(true));
+  return host.to(like.device(), at::kByte, /*non_blocking=*/false, /*copy=*/true);
 }
 
 }  // namespace
@@ -59,8 +54,9 @@ DeviceUpdate::DeviceUpdate(const std::vector<FlatPart>& parts, std::int64_t firs
   i.outcome = at::empty({sizeof(cuda::UpdateOutcome)}, like.options().dtype(at::kByte));
   i.tile_moved = at::empty({i.tile_count}, doubles), i.moved = at::empty({i.parts}, doubles);
   for (auto& slot : i.slots) {
-    slot.inputs = pinned(sizeof(cuda::UpdateInputs)), slot.outcome = pinned(sizeof(cuda::UpdateOutcome));
-    slot.moved = pinned(parts.size() * sizeof(double));
+    slot.inputs = cuda::pinned(sizeof(cuda::UpdateInputs)),
+    slot.outcome = cuda::pinned(sizeof(cuda::UpdateOutcome));
+    slot.moved = cuda::pinned(parts.size() * sizeof(double));
   }
 }
 DeviceUpdate::~DeviceUpdate() = default;

@@ -28,10 +28,9 @@ __global__ void __launch_bounds__(kThreads)
 template <class T>
 int dropout(T* x, double p, std::uint64_t key, Index first_row, Index R, Index C, void* stream) {
   const Index blocks = (C + 3) / 4;
-  drop<<<blocks_for(R * blocks, kThreads), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
-      x, static_cast<std::uint32_t>(p * 4294967296.0), static_cast<float>(1.0 / (1.0 - p)), Philox(key),
-      first_row, R, C, blocks);
-  return static_cast<int>(cudaGetLastError());
+  return device::launch(drop<T>, blocks_for(R * blocks, kThreads), kThreads, 0, stream, x,
+                        static_cast<std::uint32_t>(p * 4294967296.0), static_cast<float>(1.0 / (1.0 - p)),
+                        Philox(key), first_row, R, C, blocks);
 }
 
 template int dropout(float*, double, std::uint64_t, Index, Index, Index, void*);

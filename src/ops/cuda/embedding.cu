@@ -110,16 +110,14 @@ Layout layout(Index R, Index C) {
 
 int embedding(const Index* tokens, const float* wte, const float* wpe, float* x, Index R, Index T, Index C,
               void* stream) {
-  look_up<<<blocks_for(R * C / 4, kThreads), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
-      tokens, wte, wpe, x, R, T, C / 4);
-  return static_cast<int>(cudaGetLastError());
+  return device::launch(look_up, blocks_for(R * C / 4, kThreads), kThreads, 0, stream, tokens, wte, wpe, x, R,
+                        T, C / 4);
 }
 
 std::size_t embedding_scratch(Index R, Index C) { return layout(R, C).total; }
 
 int embedding_backward(const float* dx, const Index* tokens, float* dwte, float* dwpe, bool add, Index R,
                        Index T, Index C, Index vocab, Index position_rows, void* scratch, void* stream) {
-  const auto on = static_cast<cudaStream_t>(stream);
   const Layout l = layout(R, C);
   auto* at = static_cast<std::byte*>(scratch);
   const auto take = [&](std::size_t bytes) { return std::exchange(at, at + bytes); };
@@ -128,19 +126,22 @@ int embedding_backward(const float* dx, const Index* tokens, float* dwte, float*
        *sorted = reinterpret_cast<std::uint32_t*>(take(l.list)),
        *sorted_rows = reinterpret_cast<std::uint32_t*>(take(l.list));
   auto *first = reinterpret_cast<float*>(take(l.partial)), *last = reinterpret_cast<float*>(take(l.partial));
-  positions<<<blocks_for(position_rows * C / 4, kThreads), kThreads, 0, on>>>(dx, dwpe, add, R / T, T, C / 4,
-                                                                              position_rows);
-  number<<<blocks_for(R, kThreads), kThreads, 0, on>>>(tokens, keys, rows, R);
+  int status = device::launch(positions, blocks_for(position_rows * C / 4, kThreads), kThreads, 0, stream, dx,
+                              dwpe, add, R / T, T, C / 4, position_rows);
+  if (status == 0)
+    status = device::launch(number, blocks_for(R, kThreads), kThreads, 0, stream, tokens, keys, rows, R);
+  if (status != 0) return status;
   int bits = 1;
   while ((Index{1} << bits) < vocab) ++bits;
   std::size_t sort_bytes = l.sort;
-  const auto status = cub::DeviceRadixSort::SortPairs(at, sort_bytes, keys, sorted, rows, sorted_rows,
-                                                      static_cast<int>(R), 0, bits, on);
-  if (status != cudaSuccess) return status;
+  status = cub::DeviceRadixSort::SortPairs(at, sort_bytes, keys, sorted, rows, sorted_rows,
+                                           static_cast<int>(R), 0, bits, static_cast<cudaStream_t>(stream));
+  if (status != 0) return status;
   const dim3 grid(blocks_for(R, kChunk), blocks_for(C, 4 * kThreads));
-  chunk_sums<<<grid, kThreads, 0, on>>>(dx, sorted, sorted_rows, dwte, first, last, R, C);
-  join_runs<<<grid, kThreads, 0, on>>>(sorted, dwte, first, last, R, C);
-  return static_cast<int>(cudaGetLastError());
+  status =
+      device::launch(chunk_sums, grid, kThreads, 0, stream, dx, sorted, sorted_rows, dwte, first, last, R, C);
+  if (status != 0) return status;
+  return device::launch(join_runs, grid, kThreads, 0, stream, sorted, dwte, first, last, R, C);
 }
 
 }  // namespace weightscope::ops::cuda

@@ -46,14 +46,12 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class T>
 int gelu(const T* x, T* y, Index n, bool erf, void* stream) {
-  forward<<<blocks_for(n, 8 * kThreads), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(x, y, n, erf);
-  return static_cast<int>(cudaGetLastError());
+  return device::launch(forward<T>, blocks_for(n, 8 * kThreads), kThreads, 0, stream, x, y, n, erf);
 }
 
 template <class T>
 int gelu_backward(const T* x, T* dy, Index n, bool erf, void* stream) {
-  backward<<<blocks_for(n, 8 * kThreads), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(x, dy, n, erf);
-  return static_cast<int>(cudaGetLastError());
+  return device::launch(backward<T>, blocks_for(n, 8 * kThreads), kThreads, 0, stream, x, dy, n, erf);
 }
 
 template int gelu(const float*, float*, Index, bool, void*);

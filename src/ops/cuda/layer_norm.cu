@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(kThreads, resident_blocks(V))
     backward_by_rows(const T* __restrict__ dy, const float* __restrict__ s, const float* __restrict__ mean,
                      const float* __restrict__ rstd, const float* __restrict__ w, float* __restrict__ ds,
                      bool add, T* __restrict__ ds_work, float* __restrict__ partial, Index R, int C) {
-  extern __shared__ float4 shared[];  // [kWarps][kParts][V][32]
+  auto* shared = device::shared_memory<float4>();  // [kWarps][kParts][V][32]
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   float4* kept = shared + static_cast<std::size_t>(warp) * kParts * V * kWarp + lane;
 #pragma unroll
@@ -184,9 +184,8 @@ template <class T>
 int residual_layer_norm(const float* residual, const T* branch, float* s, const float* w, const float* b,
                         T* y, float* mean, float* rstd, Index R, Index C, void* stream) {
   return with_vectors(C, [&](auto vectors) {
-    forward<T, vectors()><<<blocks_for(R, kWarps), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
-        residual, branch, s, w, b, y, mean, rstd, R, static_cast<int>(C));
-    return static_cast<int>(cudaGetLastError());
+    return device::launch(forward<T, vectors()>, blocks_for(R, kWarps), kThreads, 0, stream, residual, branch,
+                          s, w, b, y, mean, rstd, R, static_cast<int>(C));
   });
 }
 
@@ -196,26 +195,20 @@ template <class T>
 int layer_norm_backward(const T* dy, const float* s, const float* mean, const float* rstd, const float* w,
                         float* ds, bool add_to_ds, T* ds_work, const NormGradients& out, bool add, Index R,
                         Index C, float* scratch, void* stream) {
-  const auto on = static_cast<cudaStream_t>(stream);
   const unsigned blocks = backward_blocks(R, C);
-  const auto launch = [&](auto kernel, unsigned threads, std::size_t bytes) {
-    const auto set =
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
-    if (set == cudaSuccess)
-      kernel<<<blocks, threads, bytes, on>>>(dy, s, mean, rstd, w, ds, add_to_ds, ds_work, scratch, R,
-                                             static_cast<int>(C));
-    return static_cast<int>(set);
+  const auto start = [&](auto kernel, unsigned threads, std::size_t bytes) {
+    return device::launch(kernel, blocks, threads, bytes, stream, dy, s, mean, rstd, w, ds, add_to_ds,
+                          ds_work, scratch, R, static_cast<int>(C));
   };
-  const int set = C > kWidestByRows
-                      ? launch(backward_by_columns<T>, blocks_for(C, 4 * kWarp) * kWarp, 0)
-                      : with_vectors(C, [&](auto vectors) {
-                          constexpr int V = vectors() <= 16 ? vectors() : 16;
-                          return launch(backward_by_rows<T, V>, kThreads,
-                                        std::size_t{kWarps} * kParts * V * kWarp * sizeof(float4));
-                        });
-  if (set != cudaSuccess) return set;
-  if (const auto status = cudaGetLastError(); status != cudaSuccess) return status;
-  return sum_partials(scratch, {out.dw, out.db, out.ds_sum}, blocks, C, add, on, kParts);
+  const int status = C > kWidestByRows
+                         ? start(backward_by_columns<T>, blocks_for(C, 4 * kWarp) * kWarp, 0)
+                         : with_vectors(C, [&](auto vectors) {
+                             constexpr int V = vectors() <= 16 ? vectors() : 16;
+                             return start(backward_by_rows<T, V>, kThreads,
+                                          std::size_t{kWarps} * kParts * V * kWarp * sizeof(float4));
+                           });
+  if (status != 0) return status;
+  return sum_partials(scratch, {out.dw, out.db, out.ds_sum}, blocks, C, add, stream, kParts);
 }
 
 #define WEIGHTSCOPE_INSTANTIATE(T)                                                                           \

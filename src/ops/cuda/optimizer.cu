@@ -111,31 +111,27 @@ __global__ void tile_sums(const UpdateTile* __restrict__ tiles, const double* __
 }  // namespace
 
 int sum_of_squares(const float* x, Index n, double* out, double* partial, void* stream) {
-  const auto on = static_cast<cudaStream_t>(stream);
   const unsigned tiles = blocks_for(n, kSquareTile);
-  square_tiles<<<tiles, kThreads, 0, on>>>(x, n, partial);
-  add_up<<<1, 1024, 0, on>>>(partial, tiles, out);
-  return static_cast<int>(cudaGetLastError());
+  if (const int status = device::launch(square_tiles, tiles, kThreads, 0, stream, x, n, partial); status != 0)
+    return status;
+  return device::launch(add_up, 1, 1024, 0, stream, partial, tiles, out);
 }
 
 int prepare_update(const UpdateInputs* in, const double* loss_sum, const double* squares,
                    UpdateOutcome* outcome, void* stream) {
-  prepare<<<1, 1, 0, static_cast<cudaStream_t>(stream)>>>(in, loss_sum, squares, outcome);
-  return static_cast<int>(cudaGetLastError());
+  return device::launch(prepare, 1, 1, 0, stream, in, loss_sum, squares, outcome);
 }
 
 int adamw(const AdamWPointers& p, const UpdateTile* tiles, Index count, const UpdateInputs* in,
           const UpdateOutcome* outcome, double* moved, void* stream) {
-  update<<<static_cast<unsigned>(count), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(p, tiles, in,
-                                                                                           outcome, moved);
-  return static_cast<int>(cudaGetLastError());
+  return device::launch(update, static_cast<unsigned>(count), kThreads, 0, stream, p, tiles, in, outcome,
+                        moved);
 }
 
 int sum_tiles(const UpdateTile* tiles, const double* moved, Index count, double* sums, Index parameters,
               void* stream) {
-  tile_sums<<<static_cast<unsigned>(parameters), kWarp, 0, static_cast<cudaStream_t>(stream)>>>(tiles, moved,
-                                                                                                count, sums);
-  return static_cast<int>(cudaGetLastError());
+  return device::launch(tile_sums, static_cast<unsigned>(parameters), kWarp, 0, stream, tiles, moved, count,
+                        sums);
 }
 
 }  // namespace weightscope::ops::cuda

@@ -33,10 +33,9 @@ static __global__ void add_partials(const float* __restrict__ partial, PartialTa
 }
 
 inline int sum_partials(const float* partial, PartialTargets to, unsigned blocks, Index C, bool add,
-                        cudaStream_t stream, unsigned parts) {
-  add_partials<<<dim3(blocks_for(C, kWarp), parts), dim3(kWarp, kPartialRows), 0, stream>>>(
-      partial, to, static_cast<int>(blocks), C, add);
-  return static_cast<int>(cudaGetLastError());
+                        void* stream, unsigned parts) {
+  return device::launch(add_partials, dim3(blocks_for(C, kWarp), parts), dim3(kWarp, kPartialRows), 0, stream,
+                        partial, to, static_cast<int>(blocks), C, add);
 }
 
 }  // namespace weightscope::ops::cuda

@@ -31,4 +31,9 @@ void* Workbench::scratch(std::size_t bytes) {
 
 void* stream_of(const at::Tensor& t) { return c10::cuda::getCurrentCUDAStream(t.get_device()).stream(); }
 
+at::Tensor pinned(std::size_t bytes) {
+  return at::zeros({static_cast<std::int64_t>(bytes)},
+                   at::TensorOptions().dtype(at::kByte).pinned_memory(true));
+}
+
 }  // namespace weightscope::ops::cuda

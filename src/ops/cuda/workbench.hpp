@@ -29,6 +29,7 @@ class Workbench {
 };
 
 void* stream_of(const at::Tensor& t);
+at::Tensor pinned(std::size_t bytes);  ///< zeros in host memory that the device reads and writes
 
 template <class T>
 T* data(const at::Tensor& t) {

@@ -1,0 +1,19 @@
+# Device code on the host: CUDA sources compiled as C++ with tests/host_cuda before src among the include directories.
+# Needs CUDA's headers only, which the LibTorch wheel brings.
+find_path(CUDA_RUNTIME_HEADERS crt/host_defines.h HINTS "${TORCH_ROOT}/../nvidia/cu13/include" ${CUDAToolkit_INCLUDE_DIRS} /usr/local/cuda/include)
+
+# weightscope_on_host(TARGET SOURCES ...): sources of src/, for a test whose module they belong to.
+function(weightscope_on_host target)
+  cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
+  list(TRANSFORM ARG_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/src/")
+  set(kernels ${ARG_SOURCES})
+  list(FILTER kernels INCLUDE REGEX "[.]cu$")
+  set(runtime ${PROJECT_SOURCE_DIR}/tests/host_cuda/streams.cpp ${PROJECT_SOURCE_DIR}/tests/host_cuda/fibers.cpp)
+  target_sources(${target} PRIVATE ${ARG_SOURCES} ${runtime})
+  set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX
+    COMPILE_OPTIONS "-Wno-unknown-pragmas;-fno-strict-aliasing")
+  # Hidden: a LibTorch with CUDA keeps its own runtime. Not fortified: longjmp may go from stack to stack.
+  set_source_files_properties(${runtime} PROPERTIES COMPILE_OPTIONS "-fvisibility=hidden;-U_FORTIFY_SOURCE")
+  target_include_directories(${target} BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/tests/host_cuda ${PROJECT_SOURCE_DIR}/tests)
+  target_include_directories(${target} SYSTEM PRIVATE ${CUDA_RUNTIME_HEADERS})
+endfunction()
