@@ -1,7 +1,7 @@
 set(nccl_source nccl_backend_stub.cpp)
 set(nccl_libraries "")
 if(WEIGHTSCOPE_CUDA)
-  set(nccl_source nccl_backend.cpp tree_add.cu)
+  set(nccl_source nccl_backend.cpp nccl_watch.cpp tree_add.cu)
   set(nccl_libraries NCCL::nccl CUDA::cudart)
 endif()
 weightscope_module(comm DEPS core PRIVATE MPI::MPI_CXX ${nccl_libraries}

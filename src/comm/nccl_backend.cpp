@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <optional>
 #include <thread>
 
+#include "comm/nccl_watch.hpp"
 #include "comm/tensor_comm.hpp"
 #include "comm/tree_add.hpp"
 #include "comm/versions.hpp"
@@ -48,6 +50,7 @@ void* at(const Buffer& b, std::size_t element) {
 
 struct NcclBackend::Impl {
   const HostComm* host = nullptr;
+  int device = 0;
   double timeout_s = 300;
   ncclComm_t comm = nullptr;
   cudaStream_t stream = nullptr;
@@ -55,8 +58,10 @@ struct NcclBackend::Impl {
   void* peer_part = nullptr;  // scratch of the tree sum
   std::int64_t sequence = 0;  // operations so far, the same on every rank
   bool failed = false;
+  std::optional<NcclWatch> watch;
 
   ~Impl() {  // never throws, never waits for peers that may be gone
+    watch.reset();
     if (comm != nullptr) failed ? ncclCommAbort(comm) : ncclCommDestroy(comm);
     if (peer_part != nullptr) cudaFree(peer_part);
     if (produced != nullptr) cudaEventDestroy(produced);
@@ -89,6 +94,7 @@ struct NcclBackend::Impl {
   void run(const char* name, const Buffer& b, std::size_t count, F&& enqueue) {
     ++sequence;
     const auto what = std::string(name) + " of " + std::to_string(count) + " elements";
+    if (watch) watch->started(sequence, what);
     check_cuda(cudaEventRecord(produced, static_cast<cudaStream_t>(b.stream)), "cudaEventRecord");
     check_cuda(cudaStreamWaitEvent(stream, produced, 0), "cudaStreamWaitEvent");
     for (std::size_t from = 0; from < count; from += kMessage)
@@ -102,6 +108,7 @@ struct NcclBackend::Impl {
 NcclBackend::NcclBackend(const HostComm& host, int device, double timeout_s)
     : impl_(std::make_unique<Impl>()) {
   impl_->host = &host;
+  impl_->device = device;
   impl_->timeout_s = timeout_s;
   check_cuda(cudaSetDevice(device), "cudaSetDevice");
   ncclUniqueId id{};
@@ -118,6 +125,10 @@ NcclBackend::NcclBackend(const HostComm& host, int device, double timeout_s)
   impl_->settle(ncclCommInitRankConfig(&impl_->comm, host.size(), id, host.rank(), &config),
                 "initialization");
 }
+void NcclBackend::watch(std::function<void(const std::string&)> give_up) {
+  impl_->watch.emplace(impl_->comm, impl_->device, impl_->stream, impl_->timeout_s, std::move(give_up));
+}
+
 NcclBackend::NcclBackend(NcclBackend&&) noexcept = default;
 NcclBackend& NcclBackend::operator=(NcclBackend&&) noexcept = default;
 NcclBackend::~NcclBackend() = default;

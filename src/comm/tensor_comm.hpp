@@ -1,5 +1,7 @@
 #pragma once
+#include <functional>
 #include <memory>
+#include <string>
 #include <variant>
 
 #include "comm/host_comm.hpp"
@@ -42,6 +44,9 @@ class NcclBackend {
   NcclBackend(NcclBackend&&) noexcept;
   NcclBackend& operator=(NcclBackend&&) noexcept;
   ~NcclBackend();
+  /// From now on a thread calls give_up with a message when the communicator fails or an operation does not
+  /// end in time. end_waiting() ends the job.
+  void watch(std::function<void(const std::string&)> give_up);
   void all_reduce_mean(Buffer buffer);
   void all_reduce_sum_tree(Buffer buffer);
   void reduce_scatter_mean(Buffer whole, Buffer mine);

@@ -14,12 +14,13 @@
 namespace weightscope {
 namespace {
 
-using Seconds = std::chrono::duration<double>;
-
 // What the thread that talks to MPI does: written by Wait, read by the watching thread.
 std::atomic<const char*> current{nullptr};  // null: no blocking call
 std::atomic<std::int64_t> current_bytes{0};
 std::atomic<std::uint64_t> calls{0};  // so far, the current one included
+
+std::mutex last_words_mutex;
+std::function<std::string()> last_words;  // of the watchdog that lives
 
 /// How long all ranks have to say what they wait for before the first one ends the job.
 constexpr double kTimeToSpeak = 0.7;
@@ -46,12 +47,33 @@ Wait::Wait(const char* operation, std::int64_t bytes) {
 }
 Wait::~Wait() { current.store(nullptr, std::memory_order_release); }
 
-Watchdog::Watchdog(double timeout_s, const std::atomic<int>& stop_signal,
-                   std::function<std::string()> last_words)
-    : timeout_s_(timeout_s),
-      stop_signal_(&stop_signal),
-      last_words_(std::move(last_words)),
-      thread_([this] { watch(); }) {}
+Patience::Patience(double timeout_s)
+    : period_(std::min(0.2, timeout_s / 8)), before_(std::chrono::steady_clock::now()) {}
+
+double Patience::look(bool goes_on) {
+  const auto now = std::chrono::steady_clock::now();
+  const double passed = std::min(Seconds(now - before_).count(), 2 * period_.count());
+  before_ = now;
+  return waited_ = goes_on ? waited_ + passed : 0;
+}
+
+void end_waiting(const std::string& what) {
+  {
+    const std::lock_guard lock(last_words_mutex);
+    log_error(what + (last_words ? last_words() : ""));
+  }
+  std::this_thread::sleep_for(Patience::Seconds(kTimeToSpeak));
+  MpiScope::abort(static_cast<int>(Fault::comm));
+}
+
+Watchdog::Watchdog(double timeout_s, const std::atomic<int>& stop_signal, std::function<std::string()> words)
+    : timeout_s_(timeout_s), stop_signal_(&stop_signal) {
+  {
+    const std::lock_guard lock(last_words_mutex);
+    last_words = std::move(words);
+  }
+  thread_ = std::thread([this] { watch(); });
+}
 
 Watchdog::~Watchdog() {
   {
@@ -60,39 +82,33 @@ Watchdog::~Watchdog() {
   }
   ended_.notify_one();
   thread_.join();
+  const std::lock_guard lock(last_words_mutex);
+  last_words = nullptr;
 }
 
 void Watchdog::watch() {
-  const Seconds period(std::min(0.2, timeout_s_ / 8));
+  Patience patience(timeout_s_), after_term(timeout_s_);
   std::uint64_t call = 0;
-  double waited = 0, after_term = 0;
   bool said = false;
-  auto before = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
-  while (!ended_.wait_for(lock, period, [this] { return end_; })) {
-    const auto now = std::chrono::steady_clock::now();
-    const double passed = std::min(Seconds(now - before).count(), 2 * period.count());
-    before = now;
+  while (!ended_.wait_for(lock, patience.period(), [this] { return end_; })) {
     const bool waits = current.load(std::memory_order_acquire) != nullptr;
     const auto at = calls.load(std::memory_order_relaxed);
     const bool same = waits && at == call;
     call = at;
-    waited = same ? waited + passed : 0;
-    after_term = same && *stop_signal_ == SIGTERM ? after_term + passed : 0;
-    if (after_term > kPatienceAfterTerm && !std::exchange(said, true))
+    const double waited = patience.look(same);
+    if (after_term.look(same && *stop_signal_ == SIGTERM) > kPatienceAfterTerm &&
+        !std::exchange(said, true)) {
+      const std::lock_guard words(last_words_mutex);
       log_warning(what_is_waited_for(waited) + " and was told to end: it may have lost one of them" +
-                  last_words_());
-    if (waited > timeout_s_) bark(waited);
+                  last_words());
+    }
+    if (waited <= timeout_s_) continue;
+    char text[128];
+    std::snprintf(text, sizeof text, ": one of them is lost, stopped or stuck (parallel.timeout_s = %g)",
+                  timeout_s_);
+    end_waiting(what_is_waited_for(waited) + text);
   }
-}
-
-void Watchdog::bark(double seconds) {
-  char text[128];
-  std::snprintf(text, sizeof text, ": one of them is lost, stopped or stuck (parallel.timeout_s = %g)",
-                timeout_s_);
-  log_error(what_is_waited_for(seconds) + text + last_words_());
-  std::this_thread::sleep_for(Seconds(kTimeToSpeak));
-  MpiScope::abort(static_cast<int>(Fault::comm));
 }
 
 }  // namespace weightscope

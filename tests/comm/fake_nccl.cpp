@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "comm/tree_add.hpp"
 
@@ -15,7 +16,10 @@ State& state() {
   static State instance;
   return instance;
 }
-void reset() { state() = State{}; }
+void reset() {
+  state().~State();
+  new (&state()) State;
+}
 std::vector<std::string> names() {
   std::vector<std::string> all;
   for (const auto& call : state().calls) all.push_back(call.name);
@@ -85,6 +89,10 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int, ncclUniqueId id, int,
   return state().never_ready || state().polls_until_ready > 0 ? ncclInProgress : ncclSuccess;
 }
 ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* result) {
+  if (state().reported >= 0) {
+    *result = static_cast<ncclResult_t>(state().reported.load());
+    return ncclSuccess;
+  }
   const bool waiting = state().never_ready || (state().collectives > 0 && state().hang_at_collective) ||
                        --state().polls_until_ready > 0;
   const bool failing = state().fail_at_collective > 0 && state().collectives >= state().fail_at_collective;
@@ -165,6 +173,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = reinterpret_cast<cudaStream_t>(0x100);
   return cudaSuccess;
 }
+cudaError_t cudaStreamQuery(cudaStream_t) { return static_cast<cudaError_t>(state().stream_state.load()); }
 cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   static std::uintptr_t next = 0x200;

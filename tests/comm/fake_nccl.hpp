@@ -1,6 +1,7 @@
 #pragma once
 // Stands in for NCCL and the CUDA runtime at link time: device memory is host memory, streams and events are
 // numbers, collectives move data through MPI. Everything is recorded, and errors can be ordered.
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,13 @@ struct State {
   bool never_ready = false;    ///< initialization hangs
   int fail_at_collective = 0;  ///< n: the n-th collective reports an asynchronous error
   bool hang_at_collective = false;
+  std::atomic<int> stream_state = 0;  ///< cudaError_t of cudaStreamQuery
+  std::atomic<int> reported = -1;     ///< ncclResult_t of ncclCommGetAsyncError, whatever else; −1: none
   int aborted = 0, destroyed = 0;
   int collectives = 0;
 };
 State& state();
-void reset();
+void reset();  ///< while nothing watches
 
 std::vector<std::string> names();  ///< of all calls, in order
 

@@ -2,10 +2,15 @@
 // memory here.
 #include <gtest/gtest.h>
 
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
 #include <bit>
 #include <cmath>
+#include <future>
 
 #include "comm/fake_nccl.hpp"
+#include "comm/nccl_watch.hpp"
 #include "comm/tensor_comm.hpp"
 
 namespace weightscope {
@@ -143,6 +148,77 @@ TEST_F(Nccl, CollectiveThatHangsIsAnErrorAfterTheDeadline) {
   auto x = values(10);
   fake::state().hang_at_collective = true;
   EXPECT_THROW(nccl.all_reduce_mean(of(x)), Error);
+}
+
+/// What a watch says, if it says something within `seconds`.
+class NcclWatching : public testing::Test {
+ protected:
+  void SetUp() override {
+    fake::reset();
+    fake::state().reported = ncclSuccess;
+  }
+  NcclWatch::GiveUp listen() {
+    return [this](const std::string& message) { said_.set_value(message); };
+  }
+  std::string heard(double seconds) {
+    return message_.wait_for(std::chrono::duration<double>(seconds)) == std::future_status::ready
+               ? message_.get()
+               : "";
+  }
+  std::promise<std::string> said_;
+  std::future<std::string> message_ = said_.get_future();
+};
+
+TEST_F(NcclWatching, SaysNothingWhileOperationsComeAndGo) {
+  NcclWatch watch(nullptr, 0, nullptr, 0.3, listen());
+  fake::state().stream_state = cudaErrorNotReady;  // there is always one under way, but always another
+  for (int i = 1; i <= 60; ++i) {
+    watch.started(i, "all-reduce of 10 elements");
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  fake::state().stream_state = cudaSuccess;  // and now there is nothing to wait for
+  EXPECT_EQ(heard(0.6), "");
+}
+
+TEST_F(NcclWatching, NamesTheOperationThatDoesNotEnd) {
+  NcclWatch watch(nullptr, 0, nullptr, 0.2, listen());
+  watch.started(41, "all-reduce of 1234 elements");
+  fake::state().stream_state = cudaErrorNotReady;
+  const auto message = heard(20);
+  EXPECT_NE(message.find("NCCL operation 41, the last one started, all-reduce of 1234 elements"),
+            std::string::npos)
+      << message;
+  EXPECT_NE(message.find("parallel.timeout_s = 0.2"), std::string::npos) << message;
+}
+
+TEST_F(NcclWatching, PassesOnWhatTheCommunicatorReports) {
+  NcclWatch watch(nullptr, 0, nullptr, 300, listen());
+  watch.started(7, "broadcast of 5 elements");
+  fake::state().reported = ncclRemoteError;
+  const auto message = heard(20);
+  EXPECT_NE(message.find("operation 7"), std::string::npos) << message;
+  EXPECT_NE(message.find("ordered by the test"), std::string::npos) << message;
+}
+
+TEST_F(NcclWatching, PassesOnAnErrorOfTheDevice) {
+  NcclWatch watch(nullptr, 0, nullptr, 300, listen());
+  fake::state().stream_state = cudaErrorIllegalAddress;
+  EXPECT_NE(heard(20).find("fake"), std::string::npos);
+}
+
+TEST_F(NcclWatching, BackendTellsItsWatchEachOperation) {
+  const auto host = HostComm::world();
+  NcclBackend nccl(host, 3, 0.3);
+  nccl.watch(listen());
+  std::vector<float> x(10);
+  Buffer b;
+  b.data = x.data(), b.count = x.size(), b.place = Place::cuda;
+  nccl.all_reduce_mean(b);
+  nccl.all_reduce_mean(b);
+  fake::state().stream_state = cudaErrorNotReady;
+  const auto message = heard(20);
+  EXPECT_NE(message.find("operation 2, the last one started, all-reduce of 10 elements"), std::string::npos)
+      << message;
 }
 
 }  // namespace weightscope
