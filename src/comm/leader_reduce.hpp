@@ -9,7 +9,7 @@
 namespace weightscope {
 
 /// How the sums of the nodes meet: in float32 by MPI's own algorithms; as bf16 on the wire with float32 sums;
-/// or in one fixed binary tree over the nodes (a power of two).
+/// or in float32 in one fixed binary tree over the nodes (PieceSum, as bf16).
 enum class Transport { f32, bf16, f32_tree };
 
 /// Sum over the leaders of all nodes, bucket by bucket: while one bucket travels, the node adds up the next.

@@ -1,8 +1,7 @@
 #include <algorithm>
-#include <bit>
-#include <vector>
 
 #include "comm/mpi_check.hpp"
+#include "comm/piece_sum.hpp"
 #include "comm/tensor_comm.hpp"
 #include "comm/watchdog.hpp"
 #include "core/error.hpp"
@@ -10,9 +9,8 @@
 namespace weightscope {
 namespace {
 
-constexpr std::size_t kMessage = std::size_t{1} << 30;  // elements a call: MPI counts are int
-constexpr std::size_t kTreeChunk = std::size_t{1}
-                                   << 18;  // elements: the peer's part stays in the cache while it is added
+constexpr std::size_t kMessage = std::size_t{1} << 30;    // elements a call: MPI counts are int
+constexpr std::size_t kTreeChunk = std::size_t{1} << 22;  // elements whose pieces are held at a time
 
 void check_host(const Buffer& b) {
   require(b.place == Place::host && (b.dtype == DType::f32 || b.dtype == DType::f64), Fault::internal,
@@ -42,10 +40,9 @@ void scale(const Buffer& b, double factor) {
     scale(static_cast<float*>(b.data), b.count, factor);
 }
 
-template <class T>
-void add(T* into, const T* other, std::size_t n) {
-#pragma omp parallel for simd schedule(static)
-  for (std::size_t i = 0; i < n; ++i) into[i] += other[i];
+void check_summands(const Buffer& b) {
+  check_host(b);
+  require(b.dtype == DType::f32, Fault::internal, "sums in a fixed order are of float32");
 }
 
 }  // namespace
@@ -62,45 +59,35 @@ void MpiBackend::all_reduce_mean(Buffer buffer) {
   scale(buffer, 1.0 / host_->size());
 }
 
-void MpiBackend::all_reduce_sum_tree(Buffer buffer) {
-  check_host(buffer);
-  require(std::has_single_bit(static_cast<unsigned>(host_->size())), Fault::config,
-          "parallel.reduction = reproducible needs a number of ranks that is a power of two, not " +
-              std::to_string(host_->size()));
-  std::vector<std::byte> theirs(std::min(kTreeChunk, buffer.count) * size_of(buffer.dtype));
+void MpiBackend::all_reduce_sum_tree(Buffer buffer, Wire wire) {
+  check_summands(buffer);
+  auto* x = static_cast<float*>(buffer.data);
   for (std::size_t from = 0; from < buffer.count; from += kTreeChunk) {
-    const auto p = part(buffer, from, std::min(kTreeChunk, buffer.count - from));
-    const int count = static_cast<int>(p.count);
-    // Level by level with the rank that differs in one bit: both add the same two numbers, so both have the
-    // same sum.
-    for (int bit = 1; bit < host_->size(); bit *= 2) {
-      const int peer = host_->rank() ^ bit;
-      const Wait wait("MPI_Sendrecv", static_cast<std::int64_t>(p.bytes()));
-      mpi_check(MPI_Sendrecv(p.data, count, type_of(p), peer, bit, theirs.data(), count, type_of(p), peer,
-                             bit, host_->native(), MPI_STATUS_IGNORE),
-                "MPI_Sendrecv");
-      if (p.dtype == DType::f64)
-        add(static_cast<double*>(p.data), reinterpret_cast<const double*>(theirs.data()), p.count);
-      else
-        add(static_cast<float*>(p.data), reinterpret_cast<const float*>(theirs.data()), p.count);
-    }
+    PieceSum sum(*host_, x + from, Pieces::of(std::min(kTreeChunk, buffer.count - from), host_->size()),
+                 wire);
+    sum.add_up(), sum.share(), sum.deliver();
   }
 }
 
-void MpiBackend::reduce_scatter_mean(Buffer whole, Buffer mine) {
-  check_host(whole);
-  // One reduction per owner and chunk: no scratch of the size of the whole, and no int overflow.
-  for (int owner = 0; owner < host_->size(); ++owner)
-    for (std::size_t from = 0; from < mine.count; from += kMessage) {
-      const auto p = part(whole, static_cast<std::size_t>(owner) * mine.count + from,
-                          std::min(kMessage, mine.count - from));
-      const bool here = owner == host_->rank();
-      const Wait wait("MPI_Reduce", static_cast<std::int64_t>(p.bytes()));
-      mpi_check(MPI_Reduce(here ? MPI_IN_PLACE : p.data, here ? p.data : nullptr, static_cast<int>(p.count),
-                           type_of(p), MPI_SUM, owner, host_->native()),
-                "MPI_Reduce");
-    }
-  scale(mine, 1.0 / host_->size());
+void MpiBackend::reduce_scatter_sum_tree(Buffer whole, Buffer mine, Wire wire) {
+  check_summands(whole);
+  const auto ranks = static_cast<std::size_t>(host_->size()), part = kTreeChunk / ranks + 1;
+  for (std::size_t from = 0; from < mine.count; from += part)
+    PieceSum(*host_, static_cast<float*>(whole.data), Pieces::of_shards(ranks, mine.count, from, part), wire)
+        .add_up();
+}
+
+void MpiBackend::reduce_mean(Buffer buffer, int owner) {
+  check_host(buffer);
+  const bool here = owner == host_->rank();
+  for (std::size_t from = 0; from < buffer.count; from += kMessage) {
+    const auto p = part(buffer, from, std::min(kMessage, buffer.count - from));
+    const Wait wait("MPI_Reduce", static_cast<std::int64_t>(p.bytes()));
+    mpi_check(MPI_Reduce(here ? MPI_IN_PLACE : p.data, here ? p.data : nullptr, static_cast<int>(p.count),
+                         type_of(p), MPI_SUM, owner, host_->native()),
+              "MPI_Reduce");
+  }
+  if (here) scale(buffer, 1.0 / host_->size());
 }
 
 void MpiBackend::all_gather(Buffer mine, Buffer whole) {

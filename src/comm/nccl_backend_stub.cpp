@@ -16,8 +16,9 @@ NcclBackend& NcclBackend::operator=(NcclBackend&&) noexcept = default;
 NcclBackend::~NcclBackend() = default;
 void NcclBackend::watch(std::function<void(const std::string&)>) {}
 void NcclBackend::all_reduce_mean(Buffer) {}
-void NcclBackend::all_reduce_sum_tree(Buffer) {}
-void NcclBackend::reduce_scatter_mean(Buffer, Buffer) {}
+void NcclBackend::all_reduce_sum_tree(Buffer, Wire) {}
+void NcclBackend::reduce_scatter_sum_tree(Buffer, Buffer, Wire) {}
+void NcclBackend::reduce_mean(Buffer, int) {}
 void NcclBackend::all_gather(Buffer, Buffer) {}
 void NcclBackend::broadcast(Buffer) {}
 void NcclBackend::wait(void*) {}

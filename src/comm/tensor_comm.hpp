@@ -9,12 +9,16 @@
 
 namespace weightscope {
 
+/// How summands travel: as they are, or rounded to bf16. Added up they are in float32.
+enum class Wire { f32, bf16 };
+
 /// One process, no network: every collective is the identity.
 class SoloBackend {
  public:
   void all_reduce_mean(Buffer) {}
-  void all_reduce_sum_tree(Buffer) {}
-  void reduce_scatter_mean(Buffer, Buffer) {}
+  void all_reduce_sum_tree(Buffer, Wire) {}
+  void reduce_scatter_sum_tree(Buffer, Buffer, Wire) {}
+  void reduce_mean(Buffer, int) {}
   void all_gather(Buffer, Buffer) {}
   void broadcast(Buffer) {}
   void wait(void*) {}
@@ -25,8 +29,9 @@ class MpiBackend {
  public:
   explicit MpiBackend(const HostComm& host) : host_(&host) {}
   void all_reduce_mean(Buffer buffer);
-  void all_reduce_sum_tree(Buffer buffer);
-  void reduce_scatter_mean(Buffer whole, Buffer mine);
+  void all_reduce_sum_tree(Buffer buffer, Wire wire);
+  void reduce_scatter_sum_tree(Buffer whole, Buffer mine, Wire wire);
+  void reduce_mean(Buffer buffer, int owner);
   void all_gather(Buffer mine, Buffer whole);
   void broadcast(Buffer buffer);
   void wait(void*) {}
@@ -48,8 +53,9 @@ class NcclBackend {
   /// end in time. end_waiting() ends the job.
   void watch(std::function<void(const std::string&)> give_up);
   void all_reduce_mean(Buffer buffer);
-  void all_reduce_sum_tree(Buffer buffer);
-  void reduce_scatter_mean(Buffer whole, Buffer mine);
+  void all_reduce_sum_tree(Buffer buffer, Wire wire);
+  void reduce_scatter_sum_tree(Buffer whole, Buffer mine, Wire wire);
+  void reduce_mean(Buffer buffer, int owner);
   void all_gather(Buffer mine, Buffer whole);
   void broadcast(Buffer buffer);
   void wait(void* consumer_stream);
@@ -72,16 +78,22 @@ class TensorComm {
   void all_reduce_mean(Buffer b) {
     std::visit([&](auto& x) { x.all_reduce_mean(b); }, backend_);
   }
-  /// The same sum in one fixed binary tree over ranks (recursive doubling), so that 2^k ranks × 2^m local
-  /// partial sums give the same bits for any split. World size must be a power of two. The sum is NOT
-  /// divided: the caller scales.
-  void all_reduce_sum_tree(Buffer b) {
-    std::visit([&](auto& x) { x.all_reduce_sum_tree(b); }, backend_);
+  /// The same on rank `owner` only; the others keep what they have.
+  void reduce_mean(Buffer b, int owner) {
+    std::visit([&](auto& x) { x.reduce_mean(b, owner); }, backend_);
   }
-  /// whole: P·n elements; mine: the n elements of this rank, = whole.data + rank·n (in place).
-  void reduce_scatter_mean(Buffer whole, Buffer mine) {
-    std::visit([&](auto& x) { x.reduce_scatter_mean(whole, mine); }, backend_);
+  /// Σ over ranks of float32, NOT divided, in one fixed binary tree, neighbours first: 2^k ranks × 2^m local
+  /// partial sums give the same bits for any split. Each rank adds up a piece and shares the sum, which
+  /// Wire::bf16 rounds once more.
+  void all_reduce_sum_tree(Buffer b, Wire wire = Wire::f32) {
+    std::visit([&](auto& x) { x.all_reduce_sum_tree(b, wire); }, backend_);
   }
+  /// The same of this rank's part (as in all_gather) only, not rounded; the rest of `whole` is left
+  /// undefined.
+  void reduce_scatter_sum_tree(Buffer whole, Buffer mine, Wire wire = Wire::f32) {
+    std::visit([&](auto& x) { x.reduce_scatter_sum_tree(whole, mine, wire); }, backend_);
+  }
+  /// mine: the n elements of this rank, = whole.data + rank·n; whole: all P·n.
   void all_gather(Buffer mine, Buffer whole) {
     std::visit([&](auto& x) { x.all_gather(mine, whole); }, backend_);
   }

@@ -160,8 +160,7 @@ void describe(Is<ParallelConfig> auto& c, V& v) {
     "CPU ranks of a node reduce and update through memory they share; auto: memfd, else an MPI window, else "
     "messages; off: messages");
   v("transport", c.transport, any(),
-    "how gradients travel between nodes of CPU ranks with shared memory: bf16 halves the bytes, sums stay "
-    "fp32");
+    "how gradients travel between GPUs and between nodes: bf16 halves the bytes, sums stay fp32");
   v("zero", c.zero, between(0, 1), "1: AdamW's moments are sharded over ranks (ZeRO-1)");
   v("timeout_s", c.timeout_s, between(1, 86400), "a collective that takes longer is an error [s]");
 }

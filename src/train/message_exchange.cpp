@@ -34,6 +34,7 @@ MessageExchange::MessageExchange(const ParallelConfig& config, const ParamStore&
       comm_(&comm),
       host_(&host),
       reproducible_(config.reduction == Reduction::reproducible),
+      wire_(config.transport == Precision::bf16 ? Wire::bf16 : Wire::f32),
       shard_{0, store.size()},
       bucket_ends_(bucket_ends(store.parameters(), store.size(), config.bucket_mb)) {
   if (config.zero == 0) return;
@@ -41,22 +42,37 @@ MessageExchange::MessageExchange(const ParallelConfig& config, const ParamStore&
   shard_ = {host.rank() * part, (host.rank() + 1) * part};
 }
 
-double MessageExchange::factor() const { return reproducible_ ? 1.0 : host_->size(); }
+double MessageExchange::factor() const { return reproducible_ || wire_ == Wire::bf16 ? 1.0 : host_->size(); }
 
 void MessageExchange::ready(std::int64_t offset) {
-  if (reproducible_ || sharded()) return;
-  for (; next_ < bucket_ends_.size() && bucket_ends_[next_] <= offset; ++next_) {
-    const std::int64_t begin = next_ == 0 ? 0 : bucket_ends_[next_ - 1];
-    comm_->all_reduce_mean(buffer_of(store_->grad().narrow(0, begin, bucket_ends_[next_] - begin)));
+  if (at_once()) return;
+  for (; next_ < bucket_ends_.size() && bucket_ends_[next_] <= offset; ++next_)
+    send({next_ == 0 ? 0 : bucket_ends_[next_ - 1], bucket_ends_[next_]});
+}
+
+void MessageExchange::send(Shard bucket) {
+  const auto part = [&](std::int64_t begin, std::int64_t end) {
+    return buffer_of(store_->grad().narrow(0, begin, end - begin));
+  };
+  if (!sharded()) {
+    const auto whole = part(bucket.begin, bucket.end);
+    return wire_ == Wire::bf16 ? comm_->all_reduce_sum_tree(whole, wire_) : comm_->all_reduce_mean(whole);
   }
+  // Shards are cut without regard to buckets: a bucket goes to the few ranks whose shards it touches.
+  const auto owner_of = [&](std::int64_t element) { return element / shard_.size(); };
+  for (auto owner = owner_of(bucket.begin); owner <= owner_of(bucket.end - 1); ++owner)
+    comm_->reduce_mean(part(std::max(bucket.begin, owner * shard_.size()),
+                            std::min(bucket.end, (owner + 1) * shard_.size())),
+                       static_cast<int>(owner));
 }
 
 void MessageExchange::finish() {
   const auto whole = buffer_of(store_->grad());
-  if (reproducible_)
-    comm_->all_reduce_sum_tree(whole);
-  else if (sharded())
-    comm_->reduce_scatter_mean(whole, buffer_of(store_->grad().narrow(0, shard_.begin, shard_.size())));
+  if (at_once() && sharded())
+    comm_->reduce_scatter_sum_tree(whole, buffer_of(store_->grad().narrow(0, shard_.begin, shard_.size())),
+                                   wire_);
+  else if (at_once())
+    comm_->all_reduce_sum_tree(whole, wire_);
   comm_->wait(whole.stream);
 }
 

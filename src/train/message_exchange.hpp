@@ -16,9 +16,10 @@ struct Shard {
   std::int64_t size() const { return end - begin; }
 };
 
-/// Every rank holds everything and gradients meet by messages (MPI or NCCL): bucketed all-reduce while
-/// backward goes on; ZeRO-1 instead: reduce-scatter, and each rank updates its shard. Members as in
-/// GradientExchange.
+/// Every rank holds everything and gradients meet by messages (MPI or NCCL), bucket by bucket while backward
+/// goes on: an all-reduce, or with ZeRO-1 a reduction to the owners of the bucket's elements, and each rank
+/// updates its shard. Sums in a fixed order, and shards of gradients that travel as bf16, wait for the end:
+/// all owners add up at the same time then. Members as in GradientExchange.
 class MessageExchange {
  public:
   MessageExchange(const ParallelConfig& config, const ParamStore& store, TensorComm& comm,
@@ -41,11 +42,15 @@ class MessageExchange {
   double factor() const;  ///< what the collectives divide by
 
  private:
+  /// Nothing is sent before all gradients are final.
+  bool at_once() const { return reproducible_ || (sharded() && wire_ == Wire::bf16); }
+  void send(Shard bucket);
   bool sharded() const { return shard_.size() < store_->size(); }
   const ParamStore* store_;
   TensorComm* comm_;
   const HostComm* host_;
   bool reproducible_;
+  Wire wire_;
   Shard shard_;
   std::vector<std::int64_t> bucket_ends_;
   std::size_t next_ = 0;

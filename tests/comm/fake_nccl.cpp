@@ -8,7 +8,7 @@
 #include <cstring>
 #include <new>
 
-#include "comm/tree_add.hpp"
+#include "host_cuda/streams.hpp"
 
 namespace weightscope::fake {
 
@@ -58,12 +58,14 @@ int world() {
   return size;
 }
 
+/// Sends and receives of a group, done when it ends.
 struct Pending {
   void* data;
-  std::size_t count;
+  std::size_t bytes;
   int peer;
+  bool send;
 };
-Pending sent{}, received{};
+std::vector<Pending> group;
 
 }  // namespace
 }  // namespace weightscope::fake
@@ -121,13 +123,15 @@ ncclResult_t ncclBroadcast(const void*, void* out, size_t count, ncclDataType_t 
   MPI_Bcast(out, static_cast<int>(count * bytes_of(type)), MPI_BYTE, root, MPI_COMM_WORLD);
   return ncclSuccess;
 }
-ncclResult_t ncclReduceScatter(const void* in, void* out, size_t count, ncclDataType_t type, ncclRedOp_t,
-                               ncclComm_t, cudaStream_t stream) {
-  begin("ncclReduceScatter", count, stream);
-  std::vector<std::byte> sum(count * bytes_of(type));
-  MPI_Reduce_scatter_block(in, sum.data(), static_cast<int>(count), mpi_type(type), MPI_SUM, MPI_COMM_WORLD);
-  std::memcpy(out, sum.data(), sum.size());
-  divide(out, count, type, world());
+ncclResult_t ncclReduce(const void* in, void* out, size_t count, ncclDataType_t type, ncclRedOp_t op,
+                        int root, ncclComm_t, cudaStream_t stream) {
+  const auto answer = begin(op == ncclAvg ? "ncclReduce avg" : "ncclReduce other", count, stream);
+  if (answer != ncclSuccess) return answer;
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Reduce(rank == root ? MPI_IN_PLACE : in, out, static_cast<int>(count), mpi_type(type), MPI_SUM, root,
+             MPI_COMM_WORLD);
+  if (rank == root) divide(out, count, type, world());
   return ncclSuccess;
 }
 ncclResult_t ncclAllGather(const void* in, void* out, size_t count, ncclDataType_t type, ncclComm_t,
@@ -140,19 +144,30 @@ ncclResult_t ncclAllGather(const void* in, void* out, size_t count, ncclDataType
   return ncclSuccess;
 }
 ncclResult_t ncclGroupStart() { return ncclSuccess; }
-ncclResult_t ncclSend(const void* data, size_t count, ncclDataType_t, int peer, ncclComm_t, cudaStream_t) {
-  sent = {const_cast<void*>(data), count, peer};
+ncclResult_t ncclSend(const void* data, size_t count, ncclDataType_t type, int peer, ncclComm_t,
+                      cudaStream_t stream) {
+  record("ncclSend", count, stream);
+  group.push_back({const_cast<void*>(data), count * bytes_of(type), peer, true});
   return ncclSuccess;
 }
-ncclResult_t ncclRecv(void* data, size_t count, ncclDataType_t, int peer, ncclComm_t, cudaStream_t) {
-  received = {data, count, peer};
+ncclResult_t ncclRecv(void* data, size_t count, ncclDataType_t type, int peer, ncclComm_t,
+                      cudaStream_t stream) {
+  record("ncclRecv", count, stream);
+  group.push_back({data, count * bytes_of(type), peer, false});
   return ncclSuccess;
 }
 ncclResult_t ncclGroupEnd() {
-  begin("ncclSend+ncclRecv", sent.count, nullptr);
-  MPI_Sendrecv(sent.data, static_cast<int>(sent.count), MPI_FLOAT, sent.peer, 0, received.data,
-               static_cast<int>(received.count), MPI_FLOAT, received.peer, 0, MPI_COMM_WORLD,
-               MPI_STATUS_IGNORE);
+  std::vector<MPI_Request> requests(group.size());
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    const auto& p = group[i];
+    const auto bytes = static_cast<int>(p.bytes);
+    if (p.send)
+      MPI_Isend(p.data, bytes, MPI_BYTE, p.peer, 0, MPI_COMM_WORLD, &requests[i]);
+    else
+      MPI_Irecv(p.data, bytes, MPI_BYTE, p.peer, 0, MPI_COMM_WORLD, &requests[i]);
+  }
+  MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE);
+  group.clear();
   return ncclSuccess;
 }
 
@@ -191,10 +206,9 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 }
 }
 
-namespace weightscope {
-int add_on_device(float* into, const float* other, std::size_t count, void* stream) {
-  fake::record("tree_add", count, stream);
-  for (std::size_t i = 0; i < count; ++i) into[i] += other[i];
-  return 0;
+namespace weightscope::host_cuda {
+void enqueue(void* stream, std::function<void()> work) {
+  fake::record("kernel", 0, stream);
+  work();
 }
-}  // namespace weightscope
+}  // namespace weightscope::host_cuda

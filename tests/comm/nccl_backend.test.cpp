@@ -5,7 +5,7 @@
 #include <cuda_runtime_api.h>
 #include <nccl.h>
 
-#include <bit>
+#include <algorithm>
 #include <cmath>
 #include <future>
 
@@ -112,16 +112,60 @@ TEST_F(Nccl, GivesTheResultsOfTheMpiBackend) {
     whole.data = static_cast<float*>(whole.data) + n * static_cast<std::size_t>(host.rank()), whole.count = n;
     return whole;
   };
-  nccl.reduce_scatter_mean(of(c), part(of(c))), mpi.reduce_scatter_mean(host_buffer(d), part(host_buffer(d)));
+  const auto piece = [&](Buffer whole, std::size_t owner) {
+    whole.data = static_cast<float*>(whole.data) + n * owner, whole.count = n;
+    return whole;
+  };
+  for (std::size_t r = 0; r < P; ++r)
+    nccl.reduce_mean(piece(of(c), r), static_cast<int>(r)),
+        mpi.reduce_mean(piece(host_buffer(d), r), static_cast<int>(r));
   nccl.all_gather(part(of(c)), of(c)), mpi.all_gather(part(host_buffer(d)), host_buffer(d));
   for (std::size_t i = 0; i < c.size(); ++i) EXPECT_NEAR(c[i], d[i], 1e-6F);
   auto e = values(77), f = values(77);
   nccl.broadcast(of(e)), mpi.broadcast(host_buffer(f));
   EXPECT_EQ(e, f);
-  if (!std::has_single_bit(P)) return;
-  auto g = values(5000), h = values(5000);
-  nccl.all_reduce_sum_tree(of(g)), mpi.all_reduce_sum_tree(host_buffer(h));
-  EXPECT_EQ(g, h) << "the tree gives the same bits over both";
+}
+
+TEST_F(Nccl, SumsInTheOrderOfTheMpiBackendBitForBit) {
+  auto nccl = backend();
+  MpiBackend mpi(host);
+  const auto on_host = [](std::vector<float>& x, std::size_t from, std::size_t count) {
+    Buffer b;
+    b.data = x.data() + from, b.count = count;
+    return b;
+  };
+  const auto P = static_cast<std::size_t>(host.size()), me = static_cast<std::size_t>(host.rank());
+  for (const auto wire : {Wire::f32, Wire::bf16})
+    for (const std::size_t n : {1U, 3U, 5000U, 70001U}) {
+      auto a = values(n), b = values(n);
+      nccl.all_reduce_sum_tree(of(a), wire), mpi.all_reduce_sum_tree(on_host(b, 0, n), wire);
+      EXPECT_EQ(a, b) << n;
+      auto c = values(n * P), d = values(n * P);
+      Buffer mine = of(c);
+      mine.data = c.data() + me * n, mine.count = n;
+      nccl.reduce_scatter_sum_tree(of(c), mine, wire);
+      mpi.reduce_scatter_sum_tree(on_host(d, 0, n * P), on_host(d, me * n, n), wire);
+      EXPECT_TRUE(std::equal(c.data() + me * n, c.data() + (me + 1) * n, d.data() + me * n)) << n;
+    }
+}
+
+TEST_F(Nccl, PiecesTravelOnceThereAndOnceBack) {
+  auto nccl = backend();
+  auto x = values(1000);
+  fake::state().calls.clear();
+  nccl.all_reduce_sum_tree(of(x), Wire::bf16);
+  std::size_t sent = 0, shared = 0;
+  const void* own = nullptr;
+  for (const auto& call : fake::state().calls) {
+    if (call.name == "ncclSend") sent += call.count, own = call.stream;
+    if (call.name == "ncclBroadcast") shared += call.count;
+  }
+  EXPECT_EQ(sent, 1000U);
+  EXPECT_EQ(shared, 1000U);
+  for (const auto& call : fake::state().calls)
+    if (call.name == "kernel") {
+      EXPECT_EQ(call.stream, own) << "kernels are on the stream of the sends";
+    }
 }
 
 TEST_F(Nccl, AsynchronousErrorAbortsAndNamesTheOperation) {

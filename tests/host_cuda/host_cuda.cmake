@@ -2,13 +2,17 @@
 # Needs CUDA's headers only, which the LibTorch wheel brings.
 find_path(CUDA_RUNTIME_HEADERS crt/host_defines.h HINTS "${TORCH_ROOT}/../nvidia/cu13/include" ${CUDAToolkit_INCLUDE_DIRS} /usr/local/cuda/include)
 
-# weightscope_on_host(TARGET SOURCES ...): sources of src/, for a test whose module they belong to.
+# weightscope_on_host(TARGET [RUNTIME file of tests/] SOURCES ...): sources of src/, for a test whose module they belong to, with
+# another runtime than host_cuda/streams.cpp if they need one.
 function(weightscope_on_host target)
-  cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
+  cmake_parse_arguments(ARG "" "RUNTIME" "SOURCES" ${ARGN})
+  if(NOT ARG_RUNTIME)
+    set(ARG_RUNTIME host_cuda/streams.cpp)
+  endif()
   list(TRANSFORM ARG_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/src/")
   set(kernels ${ARG_SOURCES})
   list(FILTER kernels INCLUDE REGEX "[.]cu$")
-  set(runtime ${PROJECT_SOURCE_DIR}/tests/host_cuda/streams.cpp ${PROJECT_SOURCE_DIR}/tests/host_cuda/fibers.cpp)
+  set(runtime ${PROJECT_SOURCE_DIR}/tests/${ARG_RUNTIME} ${PROJECT_SOURCE_DIR}/tests/host_cuda/fibers.cpp)
   target_sources(${target} PRIVATE ${ARG_SOURCES} ${runtime})
   set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX
     COMPILE_OPTIONS "-Wno-unknown-pragmas;-fno-strict-aliasing")

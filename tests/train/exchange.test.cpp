@@ -148,9 +148,40 @@ TEST(GradientExchange, ReproducibleSumIsOneFixedTreeHoweverItTravels) {
 
 TEST(GradientExchange, ShardsHoldTheMeanOfTheirPart) {
   const auto host = HostComm::world();
-  const auto got = exchanged(host, 8, {Reduction::fast, 1});
-  EXPECT_EQ(got.shard.size(), got.gradient.numel() / host.size());
-  expect_mean(got, 8, 1e-6);
+  for (const double megabytes : {0.001, 0.05, 100.0}) {  // buckets smaller and larger than shards
+    const auto got = exchanged(host, 8, {Reduction::fast, 1, megabytes});
+    EXPECT_EQ(got.shard.size(), got.gradient.numel() / host.size());
+    expect_mean(got, 8, 1e-6);
+  }
+}
+
+TEST(GradientExchange, MessagesMayTravelAsBf16) {
+  const auto host = HostComm::world();
+  for (const int zero : {0, 1})
+    for (const double megabytes : {0.001, 100.0}) {
+      const auto got =
+          exchanged(host, 8, {Reduction::fast, zero, megabytes, SharedMemory::off, kOne, Precision::bf16});
+      expect_mean(got, 8, 1e-2);
+      if (host.size() == 1) continue;
+      // What is rounded once or twice differs from the mean in the third digit, and not at all is a mistake.
+      const auto mean = expected_mean(got.gradient.numel(), 8).narrow(0, got.shard.begin, got.shard.size());
+      const auto mine = got.gradient.narrow(0, got.shard.begin, got.shard.size()).to(at::kDouble);
+      EXPECT_GT((mine - mean).abs().max().item<double>(), 1e-4);
+      if (zero == 0) {
+        EXPECT_TRUE(at::equal(mine, mine.to(at::kBFloat16).to(at::kDouble))) << "the sum is rounded, too";
+      }
+    }
+}
+
+TEST(GradientExchange, ShardsOfAReproducibleSumAreThoseOfTheWhole) {
+  const auto host = HostComm::world();
+  const auto whole = exchanged(host, 8, {Reduction::reproducible, 0});
+  const auto shard = exchanged(host, 8, {Reduction::reproducible, 1});
+  EXPECT_EQ(shard.shard.size(), whole.gradient.numel() / host.size());
+  const auto part = [&](const at::Tensor& flat) {
+    return flat.narrow(0, shard.shard.begin, shard.shard.size());
+  };
+  EXPECT_TRUE(at::equal(part(whole.gradient), part(shard.gradient)));
 }
 
 TEST(GradientExchange, ShardsOfANodeCoverTheBufferOnce) {

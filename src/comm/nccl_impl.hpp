@@ -1,0 +1,129 @@
+#pragma once
+// Private to comm: what the files of the NCCL backend share.
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "comm/nccl_watch.hpp"
+#include "comm/piece_sum.hpp"
+#include "comm/tensor_comm.hpp"
+#include "core/error.hpp"
+
+namespace weightscope {
+
+inline constexpr std::size_t kNcclMessage = std::size_t{1} << 30;  ///< elements a call
+
+inline void check_cuda(cudaError_t status, const char* call) {
+  if (status != cudaSuccess) throw Error(Fault::comm, std::string(call) + ": " + cudaGetErrorString(status));
+}
+
+inline ncclDataType_t nccl_type(DType type) {
+  switch (type) {
+    case DType::f32:
+      return ncclFloat32;
+    case DType::f64:
+      return ncclFloat64;
+    case DType::bf16:
+      return ncclBfloat16;
+    case DType::f16:
+      return ncclFloat16;
+    case DType::i64:
+      return ncclInt64;
+    case DType::u16:
+      break;
+  }
+  throw Error(Fault::internal, "NCCL has no 16-bit integers");
+}
+
+inline void* at(const Buffer& b, std::size_t element) {
+  return static_cast<std::byte*>(b.data) + element * size_of(b.dtype);
+}
+
+/// Device memory that grows when more is asked for. What is on its way must have been ordered before that.
+class DeviceScratch {
+ public:
+  DeviceScratch() = default;
+  DeviceScratch(const DeviceScratch&) = delete;
+  ~DeviceScratch() {
+    if (data_ != nullptr) cudaFree(data_);
+  }
+  std::byte* of(std::size_t bytes) {
+    if (bytes <= bytes_) return data_;
+    if (data_ != nullptr) check_cuda(cudaFree(data_), "cudaFree");
+    data_ = nullptr, bytes_ = 0;
+    void* memory = nullptr;
+    check_cuda(cudaMalloc(&memory, bytes), "cudaMalloc");
+    data_ = static_cast<std::byte*>(memory), bytes_ = bytes;
+    return data_;
+  }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+struct NcclBackend::Impl {
+  const HostComm* host = nullptr;
+  int device = 0;
+  double timeout_s = 300;
+  ncclComm_t comm = nullptr;
+  cudaStream_t stream = nullptr;
+  cudaEvent_t produced = nullptr, done = nullptr;
+  DeviceScratch theirs, out;  // of sums by pieces
+  std::int64_t sequence = 0;  // operations so far, the same on every rank
+  bool failed = false;
+  std::optional<NcclWatch> watch;
+
+  ~Impl() {  // never throws, never waits for peers that may be gone
+    watch.reset();
+    if (comm != nullptr) failed ? ncclCommAbort(comm) : ncclCommDestroy(comm);
+    if (produced != nullptr) cudaEventDestroy(produced);
+    if (done != nullptr) cudaEventDestroy(done);
+    if (stream != nullptr) cudaStreamDestroy(stream);
+  }
+
+  [[noreturn]] void fail(const std::string& what, const std::string& why) {
+    failed = true;
+    throw Error(Fault::comm, "rank " + std::to_string(host->rank()) + ": NCCL " + what + " (operation " +
+                                 std::to_string(sequence) + "): " + why);
+  }
+
+  /// A non-blocking communicator answers "in progress": poll until it is ready, in error, or late.
+  void settle(ncclResult_t result, const std::string& what) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_s);
+    while (result == ncclInProgress) {
+      if (std::chrono::steady_clock::now() > deadline)
+        fail(what, "no answer within parallel.timeout_s = " + std::to_string(timeout_s) +
+                       " s; a peer is lost or stuck");
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      if (const auto asked = ncclCommGetAsyncError(comm, &result); asked != ncclSuccess)
+        fail(what, ncclGetErrorString(asked));
+    }
+    if (result != ncclSuccess) fail(what, ncclGetErrorString(result));
+  }
+
+  /// One chunk of a sum in a fixed order, x of this rank's device; see PieceSum.
+  void sum_pieces(float* x, const Pieces& pieces, Wire wire, bool share, const Buffer& b);
+
+  /// Our stream waits for the producer of `b`; then `enqueue(from, count)` puts each message on it.
+  template <class F>
+  void run(const char* name, const Buffer& b, std::size_t count, F&& enqueue) {
+    ++sequence;
+    const auto what = std::string(name) + " of " + std::to_string(count) + " elements";
+    if (watch) watch->started(sequence, what);
+    check_cuda(cudaEventRecord(produced, static_cast<cudaStream_t>(b.stream)), "cudaEventRecord");
+    check_cuda(cudaStreamWaitEvent(stream, produced, 0), "cudaStreamWaitEvent");
+    for (std::size_t from = 0; from < count; from += kNcclMessage)
+      settle(enqueue(from, std::min(kNcclMessage, count - from)), what);
+    ncclResult_t state = ncclSuccess;
+    const auto asked = ncclCommGetAsyncError(comm, &state);
+    settle(asked == ncclSuccess ? state : asked, what);
+  }
+};
+
+}  // namespace weightscope
