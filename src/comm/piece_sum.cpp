@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <utility>
 
 #include "comm/mpi_check.hpp"
@@ -88,7 +87,8 @@ PieceSum::PieceSum(const HostComm& comm, float* x, Pieces pieces, Wire wire)
       std::transform(x_ + pieces_.starts[r], x_ + pieces_.starts[r] + pieces_.counts[r],
                      out_.data() + packed_.starts[r], narrow);
   }
-  std::memcpy(theirs_.data() + me_ * mine() * bytes, piece_to_send(me_), mine() * bytes);
+  std::copy_n(static_cast<const std::byte*>(piece_to_send(me_)), mine() * bytes,
+              theirs_.data() + me_ * mine() * bytes);
   meet(
       [&](std::size_t r) {
         return Part{piece_to_send(r), pieces_.counts[r]};

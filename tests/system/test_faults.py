@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import pytest
 from compare import experiment_differences, same_bits, state
-from program import Program, abandoned_segments, until
+from program import SLOWNESS, Program, abandoned_segments, until
 
 LONG = {"train__steps": 400, "schedule__name": "constant", "checkpoint__every": 5, "eval__every": 400}
 MODES = [{}, {"parallel__shared_memory": "off"}]
@@ -135,7 +135,8 @@ def test_a_fault_anywhere_ends_the_job_and_loses_nothing(
     if action != "throw":
         assert f"rank 0 ({host}), step " in failed.err
         assert "it may have lost one of them" in failed.err
-        assert "process rank 1 " in failed.err  # mpirun
+        if action != "segv" or SLOWNESS == 1:  # AddressSanitizer makes an exit of it
+            assert "process rank 1 " in failed.err  # mpirun
     if action == "throw":
         assert failed.code == 70
         assert "thrown by a test at forward" in failed.err
