@@ -44,7 +44,7 @@ inline void* at(const Buffer& b, std::size_t element) {
   return static_cast<std::byte*>(b.data) + element * size_of(b.dtype);
 }
 
-/// Device memory that grows when more is asked for. What is on its way must have been ordered before that.
+/// Device memory that grows when more is asked for: cudaFree waits for what is under way.
 class DeviceScratch {
  public:
   DeviceScratch() = default;
