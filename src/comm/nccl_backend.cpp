@@ -23,8 +23,8 @@ NcclBackend::NcclBackend(const HostComm& host, int device, double timeout_s)
   impl_->settle(ncclCommInitRankConfig(&impl_->comm, host.size(), id, host.rank(), &config),
                 "initialization");
 }
-void NcclBackend::watch(std::function<void(const std::string&)> give_up) {
-  impl_->watch.emplace(impl_->comm, impl_->device, impl_->stream, impl_->timeout_s, std::move(give_up));
+void NcclBackend::watch(const std::function<void(const std::string&)>& give_up) {
+  impl_->watch.emplace(impl_->comm, impl_->device, impl_->stream, impl_->timeout_s, give_up);
 }
 
 NcclBackend::NcclBackend(NcclBackend&&) noexcept = default;

@@ -14,7 +14,7 @@ NcclBackend::NcclBackend(const HostComm&, int, double) {
 NcclBackend::NcclBackend(NcclBackend&&) noexcept = default;
 NcclBackend& NcclBackend::operator=(NcclBackend&&) noexcept = default;
 NcclBackend::~NcclBackend() = default;
-void NcclBackend::watch(std::function<void(const std::string&)>) {}
+void NcclBackend::watch(const std::function<void(const std::string&)>&) {}
 void NcclBackend::all_reduce_mean(Buffer) {}
 void NcclBackend::all_reduce_sum_tree(Buffer, Wire) {}
 void NcclBackend::reduce_scatter_sum_tree(Buffer, Buffer, Wire) {}

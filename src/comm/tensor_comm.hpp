@@ -51,7 +51,7 @@ class NcclBackend {
   ~NcclBackend();
   /// From now on a thread calls give_up with a message when the communicator fails or an operation does not
   /// end in time. end_waiting() ends the job.
-  void watch(std::function<void(const std::string&)> give_up);
+  void watch(const std::function<void(const std::string&)>& give_up);
   void all_reduce_mean(Buffer buffer);
   void all_reduce_sum_tree(Buffer buffer, Wire wire);
   void reduce_scatter_sum_tree(Buffer whole, Buffer mine, Wire wire);
