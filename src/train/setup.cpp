@@ -186,8 +186,10 @@ SegmentRow Trainer::segment(const std::string& hosts) const {
   SegmentRow row;
   row.start_step = first_step_, row.world_size = host_->size();
   row.backend = std::string(comm_->name()) + (exchange_->shares_memory() ? ", shared memory" : "");
-  row.devices =
-      place_.place == Place::cuda ? "cuda" : "cpu, " + std::to_string(options_.threads) + " threads per rank";
+  row.devices = place_.place == Place::cuda
+                    ? "cuda"
+                    : "cpu, " + std::to_string(options_.threads) +
+                          (options_.threads == 1 ? " thread per rank" : " threads per rank");
   row.hosts = hosts;
   row.job_id = environment("SLURM_JOB_ID");
   const auto restarts = environment("SLURM_RESTART_COUNT");
