@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Runs fuzz targets and prints what they did. Exit code 1 when one of them found something.
 
 run.py BUILD [TARGET ...] [--seconds N] [--jobs N] [--corpus FOLDER]
