@@ -26,7 +26,7 @@ float value(Half x) { return widen(x); }
 /// out[i] = Σ over ranks of parts[rank][i], in the tree.
 template <class T>
 void add_in_tree(const T* parts, std::size_t ranks, std::size_t count, float* out) {
-  constexpr std::size_t kBlock = 1024;  // stays in the first cache for all ranks
+  constexpr std::size_t kBlock = 1024;  // of each rank, so that all of them stay in a cache
 #pragma omp parallel
   {
     std::vector<float> level(ranks * kBlock);
