@@ -17,9 +17,14 @@ import tails
 import weightscope
 from browser import Page, chromium
 from h5write import write
+from matplotlib.collections import QuadMesh
 from weightscope import grouping
 from weightscope.compare.command import main
 from weightscope.compare.figures import FIGURES
+from weightscope.compare.many import as_drawn
+from weightscope.compare.result import compare
+from weightscope.run import usable
+from weightscope.seeds.decide import CLAIMS
 
 
 def verdicts(capsys: pytest.CaptureFixture[str], *paths: Path) -> dict[tuple[str, str], str]:
@@ -138,19 +143,51 @@ def test_json_markdown_and_figures_are_written(files: list[Path], tmp_path: Path
     assert {path.stem for path in where[2].iterdir()} == set(FIGURES)
 
 
-def test_eighty_runs_are_compared_quickly(files: list[Path], tmp_path: Path) -> None:
-    """Ten groups of eight seeds, made from two files by another configuration: seconds, not minutes."""
+def many_groups(files: list[Path], folder: Path, seeds: int) -> list[str]:
+    """Ten groups, made from two files by another configuration."""
     made = []
-    for group, seed in product(range(10), range(8)):
-        path = tmp_path / f"{group}-{seed}.h5"
+    for group, seed in product(range(10), range(seeds)):
+        path = folder / f"{group}-{seed}.h5"
         path.write_bytes(files[seed % 2].read_bytes())
         with h5py.File(path, "r+") as file:
             config = str(file.attrs["config"]).replace("width: 16", f"width: {16 + group}")
             file.attrs["config"] = re.sub(r"seed: \d+", f"seed: {seed + 1}", config)
             file.attrs["name"] = f"wide-{group}-seed-{seed + 1}"
         made.append(str(path))
+    return made
+
+
+def test_figures_of_many_groups_have_a_row_for_each(files: list[Path], tmp_path: Path) -> None:
+    c = compare([usable(path, histograms=False) for path in many_groups(files, tmp_path, 3)])
+    over_time = FIGURES["wider_over_time"](c)
+    meshes = [m for ax in over_time.axes[:6] for m in ax.collections if isinstance(m, QuadMesh)]
+    assert len(meshes) == 6 * 10
+    q = c.examined[3].of("wider", "q")
+    row = next(m for m in over_time.axes[0].collections[3:4] if isinstance(m, QuadMesh))
+    np.testing.assert_allclose(np.ravel(row.get_array()), np.exp(q.course.mean))
+    decided = set()
+    for claim in CLAIMS:
+        dots = [line for line in FIGURES[f"{claim}_by_group"](c).axes[0].lines if line.get_marker() == "o"]
+        found = [f.of(claim, "q") for f in c.examined]
+        assert [float(line.get_ydata()[0]) for line in dots] == list(range(10))
+        drawn = [float(line.get_xdata()[0]) for line in dots]
+        np.testing.assert_allclose(drawn, [as_drawn(claim, np.array(d.effect.mean)) for d in found])
+        filled = [line.get_markerfacecolor() != "white" for line in dots]
+        assert filled == [d.verdict != "undecided" for d in found], claim
+        decided |= set(filled)
+    assert decided == {True, False}
+    few = FIGURES["wider_over_time"](replace(c, examined=c.examined[:2]))
+    assert not any(isinstance(m, QuadMesh) for ax in few.axes for m in ax.collections)
+
+
+def test_eighty_runs_are_compared_quickly(files: list[Path], tmp_path: Path) -> None:
+    """Seconds, not minutes."""
+    made = many_groups(files, tmp_path, 8)
     start = time.process_time()
-    assert main([*made, "-o", str(tmp_path / "c.html"), "--json", str(tmp_path / "c.json")]) == 0
+    assert (
+        main([*made, "-o", str(tmp_path / "c.html"), "--json", str(tmp_path / "c.json"), "--figures", str(tmp_path)])
+        == 0
+    )
     assert time.process_time() - start < 60
     said = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     assert [len(group["seeds"]) for group in said["experiments"]] == [8] * 10

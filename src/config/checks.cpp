@@ -124,10 +124,6 @@ void cross_check(const RunConfig& c, const YamlNode& root, const std::string& fi
     refuse("monitor.probe_every", "monitor.probe_every needs data.val, whose first blocks a probe reads");
   check_mup(c, refuse);
   check_sizes(c, refuse);
-  if (c.monitor.gradients && (c.train.device == Device::cuda || c.parallel.backend == BackendChoice::nccl))
-    refuse("monitor.gradients",
-           "monitor.gradients = true measures updates on CPUs only, but this run asks for a GPU "
-           "(train.device = cuda or parallel.backend = nccl)");
 }
 
 void substitute(RunConfig& c, const YamlNode& root, const std::string& file, Problems& problems) {

@@ -173,8 +173,8 @@ void describe(Is<MonitorConfig> auto& c, V& v) {
   v("displacement", c.displacement, any(),
     "record |W - W0|/|W0|; keeps the initial weights in the run directory");
   v("gradients", c.gradients, any(),
-    "record the gradient of the update before each snapshot, and what changed the norm of the weights in it; "
-    "CPUs only");
+    "record the gradient of the update before each snapshot, and what changed the norm of the weights in "
+    "it; on a GPU such an update waits for copies to the host");
   v("spectra_every", c.spectra_every, between(0, 1e12),
     "updates between spectra: singular values of every matrix of every block; 0: never");
   v("probe_every", c.probe_every, between(0, 1e12),

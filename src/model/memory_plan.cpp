@@ -72,6 +72,8 @@ std::vector<PlannedBytes> plan_gpu(const RunConfig& c, int world) {
           {"logits", head},
           {"workspace of cuBLAS and cuDNN", workspace},
           {"initial weights, for displacement", c.monitor.displacement ? 4 * n : 0},
+          {"second moments of all ranks, for an update that is measured",
+           c.monitor.gradients && c.parallel.zero == 1 && world > 1 ? 4 * n : 0},
           {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block}};
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "core/fault_point.hpp"
@@ -40,8 +41,9 @@ void run_through(DeviceGraph& graph, bool may_capture, F&& f) {
 
 }  // namespace
 
-DeviceStep::DeviceStep(const TrainParts& parts)
+DeviceStep::DeviceStep(const TrainParts& parts, UpdateMeter* meter)
     : parts_(parts),
+      meter_(meter),
       update_(flat_parts(parts), parts.optimizer->shard().begin, parts.optimizer->shard().end,
               settings_of(parts), parts.store->master()) {
   const std::int64_t T = parts.config->model.block, rows = parts.local_rows() * T;
@@ -82,6 +84,8 @@ void DeviceStep::apply(bool measure_movement) {
 
 void DeviceStep::begin(std::int64_t step, const Batch& batch, bool measure_movement) {
   fault_point("forward", parts_.host->rank(), step);
+  const bool measures_update = meter_ != nullptr && measure_movement;
+  if (measures_update) meter_->keep_weights();
   at::Tensor loss(parts_.gpt->loss_sum());
   loss.zero_();
   upload(step, batch);
@@ -102,6 +106,8 @@ void DeviceStep::begin(std::int64_t step, const Batch& batch, bool measure_movem
               [&] { apply(measure_movement); });
   parts_.exchange->share_updated_weights();
   update_.send_back(step + 1, measure_movement);
+  auto& record = records_[static_cast<std::size_t>(step % 2)];
+  record = measures_update ? meter_->measure(step + 1, learning_rate(*parts_.config, step)) : UpdateRecord{};
   ++steps_;
 }
 
@@ -109,6 +115,8 @@ StepResult DeviceStep::end(std::int64_t step) {
   auto outcome = update_.outcome(step + 1);
   StepResult result{
       outcome.loss, outcome.grad_norm, learning_rate(*parts_.config, step), std::move(outcome.moved), {}};
+  if (std::isfinite(result.loss) && std::isfinite(result.grad_norm))  // otherwise nothing was updated
+    result.record = std::move(records_[static_cast<std::size_t>(step % 2)]);
   if (!result.moved.empty()) parts_.exchange->sum_over_shards(result.moved);
   return result;
 }

@@ -13,10 +13,12 @@ namespace weightscope {
 
 /// A training step on a GPU that the host only starts: micro-batches and the update are captured as CUDA
 /// graphs (eagerly with dropout, whose masks change with the step, and where gradients of several ranks
-/// meet), tokens go over on a copy stream, loss and norm come back when they are there.
+/// meet), tokens go over on a copy stream, loss and norm come back when they are there. The host waits only
+/// for an update that is measured with monitor.gradients.
 class DeviceStep {
  public:
-  explicit DeviceStep(const TrainParts& parts);
+  /// meter: may be null; borrowed.
+  DeviceStep(const TrainParts& parts, UpdateMeter* meter);
   void begin(std::int64_t step, const Batch& batch, bool measure_movement);
   /// Waits for the step. At most two steps may be under way.
   StepResult end(std::int64_t step);
@@ -28,6 +30,8 @@ class DeviceStep {
   void apply(bool measure_movement);
 
   TrainParts parts_;
+  UpdateMeter* meter_;
+  std::array<UpdateRecord, 2> records_;  ///< of the steps under way
   ops::DeviceUpdate update_;
   CopyStream copies_;
   struct Staging {

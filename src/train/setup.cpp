@@ -84,12 +84,7 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
   if (host.size() > 1)
     watchdog_.emplace(config.parallel.timeout_s, *options.stop_signal,
                       [this] { return last_checkpoint_text(); });
-  host.together([&] {
-    place_ = choose_place(config_, host);
-    require(!config_.monitor.gradients || place_.place == Place::host, Fault::config,
-            "monitor.gradients = true measures updates on CPUs only, and this run would use a GPU; leave it "
-            "out, or set train.device: cpu");
-  });
+  host.together([&] { place_ = choose_place(config_, host); });
   warm_up(types_of(config_.train.precision));
   open_data();
   open_run(options.resume);

@@ -22,8 +22,9 @@ at::Tensor to_device(const std::vector<std::int64_t>& tokens, std::int64_t first
 TrainStep::TrainStep(const RunConfig& config, const HostComm& host, Gpt& gpt, const ParamStore& store,
                      GradientExchange& exchange, Optimizer& optimizer)
     : parts_{&config, &host, &gpt, &store, &exchange, &optimizer} {
-  if (store.place().place == Place::cuda && !reproducible()) device_ = std::make_unique<DeviceStep>(parts_);
-  if (config.monitor.gradients) meter_.emplace(parts_);
+  if (config.monitor.gradients) meter_ = std::make_unique<UpdateMeter>(parts_);
+  if (store.place().place == Place::cuda && !reproducible())
+    device_ = std::make_unique<DeviceStep>(parts_, meter_.get());
 }
 TrainStep::~TrainStep() = default;
 TrainStep::TrainStep(TrainStep&&) noexcept = default;

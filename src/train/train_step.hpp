@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "train/micro_step.hpp"
@@ -46,8 +45,8 @@ class TrainStep {
   double summed_loss();
 
   TrainParts parts_;
-  std::unique_ptr<DeviceStep> device_;  ///< on a GPU, unless the sums must be reproducible
-  std::optional<UpdateMeter> meter_;    ///< with monitor.gradients
+  std::unique_ptr<UpdateMeter> meter_;  ///< with monitor.gradients
+  std::unique_ptr<DeviceStep> device_;  ///< on a GPU, unless the sums must be reproducible; borrows the meter
   StepResult result_;
   std::vector<double> losses_;  ///< of each micro-batch of the global batch; reproducible mode only
 };

@@ -1,4 +1,6 @@
 #pragma once
+#include <ATen/core/Tensor.h>
+
 #include <vector>
 
 #include "monitor/by_target.hpp"
@@ -15,19 +17,25 @@ struct UpdateRecord {
 };
 
 /// Measures single updates of AdamW. Each rank sees to the slices that it would own in a snapshot, in whole
-/// buffers, so the numbers are the same bits for any number of ranks whose gradients and weights are. On
-/// CPUs.
+/// buffers, so the numbers are the same bits for any number of ranks whose gradients and weights are. The
+/// slices of a GPU are copied to the host, which waits for them, and measured there.
 class UpdateMeter {
  public:
   explicit UpdateMeter(const TrainParts& parts);
   /// Keeps the weights of this rank's slices. Before the update, while no rank writes weights.
   void keep_weights();
-  /// Of update number `step` (from 1), made with learning rate `lr`: after share_updated_weights().
-  /// Afterwards the gradient is no longer there. Collective.
+  /// Of update number `step` (from 1), made with learning rate `lr`: after share_updated_weights() and before
+  /// the next gradient. Afterwards the gradient is no longer there. Collective.
   UpdateRecord measure(std::int64_t step, double lr);
 
  private:
-  std::vector<WeightSlice> mine(const std::vector<WeightSlice>& all) const;
+  struct HostSlices {
+    std::vector<WeightSlice> slices;
+    at::Tensor memory;  ///< of copies, one after the other; undefined where none were made
+  };
+  /// This rank's slices of something of the size of the weights, in host memory: copies on request and when
+  /// they lie on a GPU, otherwise where they are.
+  HostSlices mine(const at::Tensor& flat, bool copied = false) const;
   ByTarget<Measurement> measure_gradient();
   ByTarget<NormBudget> measure_budget(std::int64_t step, double lr);
 
@@ -35,7 +43,7 @@ class UpdateMeter {
   SnapshotShape shape_;
   std::vector<WeightSlice> slices_;  ///< of the master weights
   std::vector<int> owner_;
-  std::vector<float> before_;  ///< of this rank's slices, one after the other
+  HostSlices before_;
 };
 
 }  // namespace weightscope

@@ -79,10 +79,6 @@ TEST(Config, CombinationsThatCannotRunAreRefused) {
   refused("model: {mup_base_width: -1}", "model.mup_base_width = -1 is outside [0, 65536]");
   refused("init: {scheme: deepnorm}", "init.scheme = deepnorm is left out");
   refused("init: {scheme: xavier_norml}", "did you mean xavier_normal?");
-  refused("monitor: {gradients: true}\ntrain: {device: cuda}",
-          "monitor.gradients = true measures updates on CPUs only");
-  refused("monitor: {gradients: true}\nparallel: {backend: nccl}",
-          "monitor.gradients = true measures updates on CPUs");
   refused("model: {qk_norm: true, width: 8, heads: 8}", "model.qk_norm needs heads of more than one feature");
   refused("model: {vocab: 70000}", "model.vocab = 70000 is outside [2, 65536]");
   refused("optimizer: {betas: [0.9]}", "optimizer.betas must be a list of two numbers");

@@ -161,12 +161,6 @@ def test_a_run_begun_without_gradients_goes_on_without_them(program: Program, ti
     assert found.sel(snapshot_step=12).isnull().all()
 
 
-def test_gradients_are_not_measured_on_a_gpu(program: Program, tiny: Path) -> None:
-    result = program.train(tiny, "run", check=False, train__device="cuda", **GRADIENTS)
-    assert result.code == 2
-    assert "monitor.gradients = true measures updates on CPUs only" in result.err
-
-
 def test_an_update_that_is_left_out_has_no_gradient(program: Program, tiny: Path) -> None:
     program.train(
         tiny,

@@ -3,9 +3,11 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 
+#include <cmath>
 #include <limits>
 
 #include "model/device.hpp"
+#include "monitor/statistics.hpp"
 #include "support/gpu.hpp"
 #include "train/oracle_run.hpp"
 
@@ -104,6 +106,29 @@ TEST_F(StepOnGpu, MovementIsWhatTheWeightsMoved) {
       EXPECT_NEAR(result.moved[p], expected, 1e-4 * expected + 1e-20) << table[p].name;
     }
   }
+}
+
+TEST_F(StepOnGpu, MeasuresAnUpdateAsOnTheCpuAndLeavesItAlone) {
+  OracleRun gpu(1.0, kGpu, true), cpu(1.0, {}, true), unmeasured(1.0, kGpu);
+  for (std::int64_t s = 0; s < 6; ++s) {
+    const auto batch = gpu.batch(static_cast<std::size_t>(s % 5));
+    const bool measure = s % 2 == 1;  // of steps that graphs made, from 3 on
+    const auto found = gpu.step.run(s, batch, measure).record, right = cpu.step.run(s, batch, measure).record;
+    unmeasured.step.run(s, batch, false);
+    ASSERT_EQ(found.gradient.parameters.size(), measure ? gpu.store.parameters().size() : 0);
+    for (std::size_t p = 0; p < found.gradient.parameters.size(); ++p) {
+      const auto& name = gpu.store.parameters()[p].name;
+      const double norm = statistics::norm(right.gradient.parameters[p].summary);
+      EXPECT_NEAR(statistics::norm(found.gradient.parameters[p].summary), norm, 1e-3 * norm) << name;
+      const auto &a = found.budget.parameters[p], &b = right.budget.parameters[p];
+      EXPECT_NEAR(a.second_order, b.second_order, 1e-2 * b.second_order) << name;
+      EXPECT_NEAR(a.decay, b.decay, 1e-3 * std::abs(b.decay)) << name;
+      // The parts close to the change, but for rounding of the weights.
+      const double w2 = std::abs(a.decay) + a.second_order + std::abs(a.change);
+      EXPECT_LT(std::abs(a.residual()), 1e-3 * w2 + 1e-9) << name;
+    }
+  }
+  EXPECT_LT((gpu.store.master() - unmeasured.store.master()).abs().max().item<double>(), 1e-6);
 }
 
 }  // namespace weightscope

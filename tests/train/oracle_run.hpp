@@ -20,16 +20,18 @@ inline RunConfig shaped(const ModelConfig& model) {
   return config;
 }
 
-inline RunConfig oracle_config(double clip) {
+inline RunConfig oracle_config(double clip, bool measures_gradients = false) {
   RunConfig config = shaped(model_of(kFolder));
   config.train.global_batch = 4, config.train.micro_batch = 1, config.train.grad_clip = clip;
   config.optimizer = {OptimizerName::adamw, 1e-3, 0.9, 0.95, 1e-8, 0.1};
   config.schedule.name = ScheduleName::constant;
+  config.monitor.gradients = measures_gradients;
   return config;
 }
 
 struct OracleRun {
-  explicit OracleRun(double clip = 1.0, DevicePlace where = {}) : config(oracle_config(clip)), place(where) {
+  explicit OracleRun(double clip = 1.0, DevicePlace where = {}, bool measures_gradients = false)
+      : config(oracle_config(clip, measures_gradients)), place(where) {
     if (host.is_root()) load_model(kFolder, store);
     exchange.broadcast_weights();
   }

@@ -1,4 +1,5 @@
-"""Figures of a comparison as PNG: a panel per component, a colour and a marker per group, bands over seeds."""
+"""Figures of a comparison as PNG: a panel per component, a colour and a marker per group, bands over seeds; rows
+instead of lines where the groups are many."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from weightscope.compare import many
+from weightscope.compare.many import MEANINGS, as_drawn, null_of
 from weightscope.compare.result import Comparison
 from weightscope.figure_files import write_all
 from weightscope.schema import COMPONENT_NAMES
@@ -19,13 +22,8 @@ from weightscope.seeds.trajectories import PARTS
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#1d1e20", "#e69f00")
 _MARKERS = "osD^vP*X"
-_LABELS = {
-    "wider": "std(t) / std(start)",
-    "tails": "change of excess kurtosis",
-    "early": "Kendall's τ of layer and growth",
-    "early_inner": "the same without layer 0",
-    "first": "growth of layer 0 / mean of the others",
-}
+_LINES = 6  # more groups than this are told apart by rows, not by colours
+_WIDE = 130  # letters beside each other below a figure
 
 
 def _panels(c: Comparison, size: tuple[float, float] = (10, 5.6)) -> tuple[Figure, dict[str, Axes]]:
@@ -41,10 +39,11 @@ def _style(index: int) -> dict[str, Any]:
     return {"color": _COLOURS[index % 8], "ls": ("-", "--", ":", "-.")[index // 8 % 4], "lw": 1.4}
 
 
-def _legend(figure: Figure, c: Comparison, panels: dict[str, Axes]) -> None:
+def _legend(figure: Figure, panels: dict[str, Axes]) -> None:
     """Outside the panels: groups may be many."""
     handles, names = panels[PARTS[0]].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(4, max(1, len(c.examined))), fontsize=8)
+    columns = max(1, min(len(names), _WIDE // (8 + max(map(len, names), default=0))))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=8)
 
 
 def _band(ax: Axes, x: np.ndarray, values: np.ndarray, index: int, label: str) -> None:
@@ -62,19 +61,18 @@ def _over_time(claim: str) -> Callable[[Comparison], Figure]:
         for index, found in enumerate(c.examined):
             for component in (p for p in PARTS if p in found.values):
                 d = found.of(claim, component)
-                values = np.stack(d.course[:3])
-                values = np.exp(values) if claim in ("wider", "first") else values
+                values = as_drawn(claim, np.stack(d.course[:3]))
                 label = f"{found.label} ({len(found.seeds)} seeds)"
                 _band(panels[component], d.steps, values, index, label)
         for component, ax in panels.items():
-            ax.axhline(1.0 if claim in ("wider", "first") else 0.0, color="#5f6268", lw=0.8, ls=":")
+            ax.axhline(null_of(claim), color="#5f6268", lw=0.8, ls=":")
             if component in PARTS[3:]:
                 ax.set_xlabel("step")
             if claim.startswith("early"):
                 ax.set_ylim(-1.05, 1.05)
-        figure.supylabel(_LABELS[claim], fontsize=9)
-        figure.suptitle(f"{_LABELS[claim]}: mean over seeds and 95 % interval", x=0.01, ha="left", fontsize=10.5)
-        _legend(figure, c, panels)
+        figure.supylabel(MEANINGS[claim], fontsize=9)
+        figure.suptitle(f"{MEANINGS[claim]}: mean over seeds and 95 % interval", x=0.01, ha="left", fontsize=10.5)
+        _legend(figure, panels)
         return figure
 
     return draw
@@ -97,16 +95,36 @@ def _by_layer(values_of: Callable[[Examined], dict[str, np.ndarray]], name: str)
             panels[component].xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.supylabel(name, fontsize=9)
         figure.suptitle(f"{name}: mean over seeds and 95 % interval", x=0.01, ha="left", fontsize=10.5)
-        _legend(figure, c, panels)
+        _legend(figure, panels)
         return figure
 
     return draw
 
 
-FIGURES: dict[str, Callable[[Comparison], Figure]] = {
-    **{f"{claim}_over_time": _over_time(claim) for claim in _LABELS},
-    "growth_by_depth": _by_layer(lambda found: found.profiles, "std(t) / std(start)"),
-    "displacement_by_depth": _by_layer(lambda found: found.walks, "|W − W₀| / |W₀|"),
+_Draw = Callable[[Comparison], Figure]
+
+
+def _either(lines: _Draw, rows: _Draw) -> _Draw:
+    return lambda c: (lines if len(c.examined) <= _LINES else rows)(c)
+
+
+def _growth(found: Examined) -> dict[str, np.ndarray]:
+    return found.profiles
+
+
+def _displacement(found: Examined) -> dict[str, np.ndarray]:
+    return found.walks
+
+
+FIGURES: dict[str, _Draw] = {
+    **{f"{claim}_by_group": many.by_group(claim) for claim in MEANINGS},
+    **{f"{claim}_over_time": _either(_over_time(claim), many.over_time(claim)) for claim in MEANINGS},
+    "growth_by_depth": _either(
+        _by_layer(_growth, MEANINGS["wider"]), many.by_layer(_growth, MEANINGS["wider"], null_of("wider"))
+    ),
+    "displacement_by_depth": _either(
+        _by_layer(_displacement, "|W − W₀| / |W₀|"), many.by_layer(_displacement, "|W − W₀| / |W₀|", None)
+    ),
 }
 
 
