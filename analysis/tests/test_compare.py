@@ -130,6 +130,12 @@ def test_json_markdown_and_figures_are_written(files: list[Path], tmp_path: Path
     said = json.loads(where[0].read_text(encoding="utf-8"))
     group = said["experiments"][0]
     assert (group["label"], group["seeds"], group["step"]) == ("gpt2", ["1", "2", "3", "4"], 100)
+    wider = next(f for f in group["findings"] if (f["claim"], f["component"]) == ("wider", "q"))
+    course = weightscope.adamw_course(weightscope.open(files[0]))
+    assert course is not None
+    alone = course["random_rms"].sel(component="q").values
+    assert wider["beside"]["AdamW alone"]["mean"] == pytest.approx(np.log(alone[-1] / alone[0]).mean(), abs=0.02)
+    assert [(c["a"], c["b"], c["claim"]) for c in group["parts"]][:2] == [("q", "v", "wider"), ("k", "v", "wider")]
     finding = next(f for f in group["findings"] if (f["claim"], f["component"]) == ("early", "q"))
     assert finding["low"] <= finding["effect"] <= finding["high"]
     assert (finding["n_layers"], finding["n_seeds"]) == (3, 3)

@@ -18,7 +18,7 @@ from weightscope.run import open_run
 from weightscope.seeds import decide, made_up
 from weightscope.seeds.group import Examined, examine, examine_group
 from weightscope.seeds.trajectories import PARTS, Trajectories, verdict_index
-from weightscope.seeds.words import sampled, sentence
+from weightscope.seeds.words import sampled, sentence, summary
 
 WORLDS = 2000
 
@@ -45,6 +45,13 @@ def test_the_rate_does_not_depend_on_the_number_of_layers(layers: int, seeds: in
 @pytest.mark.parametrize("noise", list(made_up.NOISES))
 def test_groups_of_one_truth_are_rarely_found_different(noise: str, paired: bool) -> None:
     rates = made_up.false_differences(5, 6, WORLDS, noise, paired=paired)
+    assert max(rates.values()) < 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / WORLDS)
+
+
+@pytest.mark.parametrize("noise", list(made_up.NOISES))
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_parts_of_one_truth_are_rarely_found_different(seeds: int, noise: str) -> None:
+    rates = made_up.false_parts(seeds, WORLDS, noise)
     assert max(rates.values()) < 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / WORLDS)
 
 
@@ -123,6 +130,39 @@ def test_layers_that_disagree_leave_width_undecided() -> None:
     found = examine(course(lambda t: t * np.array([1, 1, 1, 1, 1, -0.5])))
     assert {found.of("wider", part).verdict for part in PARTS} == {"undecided"}
     assert "Single layers go the other way" in sentence(found.of("wider", "q"))
+
+
+def test_parts_are_set_beside_each_other() -> None:
+    courses = course(lambda t: t * DEPTH)
+    courses[0] = replace(courses[0], log_growth=1.5 * courses[0].log_growth)
+    found = examine(courses)
+    q_v, k_v, q_k = (c for c in found.parts if c.claim == "wider")
+    assert (q_v.a, q_v.b, q_v.n_seeds) == ("q", "v", 5)
+    assert [c.verdict for c in (q_v, k_v, q_k)] == ["more", "undecided", "more"]
+    assert q_v.mean == pytest.approx(0.5 * DEPTH.mean(), abs=0.03)
+    assert q_v.low < 0.5 * DEPTH.mean() < q_v.high
+    last = summary(found)[-2]
+    assert "Q / V × 1.4" in last
+    assert "K / V × 1.0" in last
+    assert examine(course(lambda t: t * DEPTH, seeds=2)).parts[0].verdict == "undecided"
+
+
+def test_half_of_an_effect_is_reached_where_it_stays_beyond_half() -> None:
+    found = examine(course(lambda t: t**2 * DEPTH, scatter=0.001)).of("wider", "q")
+    assert found.half == pytest.approx(400 / np.sqrt(2), abs=11)
+    assert f"half of it by step {found.half:,}" in sentence(found)
+    waves = examine(course(lambda t: np.where(np.abs(t - 0.5) < 0.02, 0.1, np.sqrt(t)) * DEPTH, scatter=0.001))
+    assert waves.of("wider", "q").half == 210  # it was beyond half before, and came back
+
+
+def test_what_adamw_does_by_itself_stands_beside_the_widening() -> None:
+    courses = course(lambda t: t * DEPTH)
+    alone = [replace(c, adamw=np.broadcast_to(0.25, c.log_growth.shape)) for c in courses]
+    found = examine(alone).of("wider", "v")
+    assert found.more["AdamW alone"].mean == pytest.approx(0.25)
+    assert found.more["beyond AdamW"].mean == pytest.approx(found.effect.mean - 0.25)
+    assert "AdamW with random gradients would have widened them 1.28 times" in sentence(found)
+    assert "AdamW" not in sentence(examine(courses).of("wider", "v"))
 
 
 def test_one_seed_decides_nothing_and_two_decide_nothing() -> None:

@@ -34,6 +34,7 @@ def _finding(d: Decision) -> dict[str, Any]:
         "claim": d.claim, "title": CLAIMS[d.claim], "component": d.component, "verdict": d.verdict, "step": d.step,
         "effect": d.effect.mean, "low": d.effect.low, "high": d.effect.high, "bootstrap": d.bootstrap, "p": d.p,
         "p_holm": d.p_holm, "n_layers": d.n_layers, "n_seeds": d.n_seeds, "since": d.since,
+        "half": d.half,
         "flips": [asdict(flip) for flip in d.flips], "layers_opposed": d.opposed,
         "beside": {name: asdict(span) for name, span in d.more.items()}, "text": sentence(d),
         "course": {
@@ -48,6 +49,7 @@ def _group(found: Examined, runs: list[str]) -> dict[str, Any]:
         "label": found.label, "runs": runs, "seeds": found.seeds, "layers": found.layers, "step": found.step,
         "left_out": [{"run": name, "reason": reason} for name, reason in found.left_out], "text": sampled(found),
         "findings": [_finding(d) for d in found.decisions],
+        "parts": [asdict(contrast) for contrast in found.parts],
         "by_layer": {
             component: {
                 name: dict(zip(("mean", "low", "high"), values[component], strict=True))

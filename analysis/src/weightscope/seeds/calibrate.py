@@ -112,6 +112,11 @@ def main() -> None:
             for n, noise, paired in pairs
         ],
     )  # fmt: skip
+    print("Families with a false difference between Q, K and V\n")
+    _rows(
+        ("seeds", "scatter", *made_up.parts.COMPARED),
+        [(n, noise, *_percent(made_up.false_parts(n, repeats, noise))) for n in SEEDS for noise in made_up.NOISES],
+    )
     print("Components with the right verdict in a clear case\n")
     _rows(
         ("seeds", "layers", *made_up.decide.CLAIMS),

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from weightscope.equilibrium import adamw_course
 from weightscope.finding import Verdict
 from weightscope.grouping import Group
 from weightscope.seeds import decide, effects
 from weightscope.seeds.decide import CLAIMS, Flip, Tested
 from weightscope.seeds.intervals import BOOTSTRAP_LEAST, LEAST, Means, means, studentized
+from weightscope.seeds.parts import PartContrast, compare_parts
 from weightscope.seeds.trajectories import EXAMINED, FUSED, PARTS, Trajectories, trajectories, verdict_index
 
 
@@ -29,8 +31,8 @@ class Decision:
     """What a group says about one claim on one component at step `step`. `effect` is in the unit of the claim: mean
     over layers of ln(std(t)/std(start)) (wider), mean change of excess kurtosis (tails), Kendall's τ (early,
     early_inner), ln growth of layer 0 minus the mean of the others (first). `bootstrap`: studentized, from five seeds
-    on. `p_holm` is corrected within the family. `more`: numbers that belong beside the effect. Arrays run over
-    `steps`."""
+    on. `p_holm` is corrected within the family. `half`: first step from which on the mean effect was beyond half of
+    it. `more`: numbers that belong beside the effect. Arrays run over `steps`."""
 
     claim: str
     component: str
@@ -43,6 +45,7 @@ class Decision:
     n_layers: int
     n_seeds: int
     since: int | None
+    half: int | None
     flips: list[Flip]
     opposed: bool
     more: dict[str, Span]
@@ -68,6 +71,7 @@ class Examined:
     values: dict[str, dict[str, np.ndarray]]
     profiles: dict[str, np.ndarray]
     walks: dict[str, np.ndarray]
+    parts: list[PartContrast]
 
     def of(self, claim: str, component: str) -> Decision:
         return next(d for d in self.decisions if (d.claim, d.component) == (claim, component))
@@ -95,6 +99,9 @@ def _beside(claim: str, t: Trajectories, values: dict[str, np.ndarray], index: i
         )  # what a walk of that length in a random direction would widen
         beyond = values["wider"] - explained
         found = {"displacement": walk, "explained by the walk": explained, "beyond the walk": beyond}
+        if t.adamw is not None:
+            alone = t.adamw.mean(axis=-1)
+            found |= {"AdamW alone": alone, "beyond AdamW": values["wider"] - alone}
     elif claim == "tails":
         found = {"kurtosis": t.kurtosis.mean(axis=-1)}
         if t.mixture is not None:
@@ -104,6 +111,16 @@ def _beside(claim: str, t: Trajectories, values: dict[str, np.ndarray], index: i
     else:
         found = {"lead": values["lead"], "trail": values["trail"]}
     return {name: span(means(value), index) for name, value in found.items()}
+
+
+def _half(effect: np.ndarray, steps: np.ndarray, index: int) -> int | None:
+    """Steps that nobody recorded do not count."""
+    last = effect[index]
+    if not np.isfinite(last) or last == 0:
+        return None
+    behind = np.flatnonzero(effect[:index] / last < 0.5)
+    later = [i for i in range(behind[-1] + 1 if behind.size else 0, index + 1) if np.isfinite(effect[i])]
+    return int(steps[later[0]])
 
 
 def _one_run(words: list[Verdict], t: Tested, index: int) -> Verdict:
@@ -127,6 +144,7 @@ def _decision(
         n_layers=layers,
         n_seeds=int(t.found.n[index]),
         since=decide.since(words, course.steps, index),
+        half=_half(t.found.mean, course.steps, index),
         flips=decide.flips(t, course.steps, family),
         opposed=bool(t.opposed[index]),
         more=_beside(t.claim, course, values, index),
@@ -177,12 +195,14 @@ def examine(courses: Sequence[Trajectories], group: Group | None = None, seeds: 
         values=values,
         profiles={c.component: np.exp(np.stack(means(c.log_growth[:, index])[:3])) for c in courses},
         walks={c.component: np.stack(means(c.displacement[:, index])[:3]) for c in courses},
+        parts=compare_parts(values, index),
     )
 
 
 def examine_group(group: Group) -> Examined:
     have = set.intersection(*(set(run.snapshots["component"].values) for run in group.runs))
-    return examine([trajectories(group.runs, c) for c in EXAMINED if c in have], group)
+    alone = [adamw_course(run) for run in group.runs]
+    return examine([trajectories(group.runs, c, alone) for c in EXAMINED if c in have], group)
 
 
 __all__ = ["EXAMINED", "LEAST", "PARTS", "Decision", "Examined", "Span", "examine", "examine_group"]

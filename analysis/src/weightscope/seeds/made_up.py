@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from weightscope.seeds import decide, effects
+from weightscope.seeds import decide, effects, parts
 from weightscope.seeds.intervals import difference, holm, means
 from weightscope.seeds.trajectories import PARTS, Trajectories
 
@@ -111,6 +111,17 @@ def false_differences(seeds: int, layers: int, worlds: int, noise: str, *, paire
                 p.append((means(x[claim] - y[claim], floor) if paired else difference(x[claim], y[claim], floor)).p)
         out[claim] = float((holm(np.stack(p, axis=-1)) < decide.ALPHA).any(axis=1).mean())
     return out
+
+
+def false_parts(seeds: int, worlds: int, noise: str) -> dict[str, float]:
+    """Share of families with a false difference between Q, K and V of one truth."""
+    rng = np.random.default_rng([4, seeds, list(NOISES).index(noise)])
+    zero = np.zeros(6)
+    courses = made_up(rng, seeds, worlds, zero, zero, noise=NOISES[noise])
+    values = {c.component: effects.per_seed(c.log_growth, c.kurtosis_change) for c in courses}
+    return {
+        claim: float((parts.tested(values, claim)[2] < decide.ALPHA).any(axis=1).mean()) for claim in parts.COMPARED
+    }
 
 
 def power(seeds: int, layers: int, worlds: int, seed: int = 2) -> dict[str, float]:

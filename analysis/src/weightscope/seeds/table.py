@@ -12,6 +12,7 @@ from weightscope.schema import COMPONENT_NAMES
 from weightscope.seeds.between import Contrast
 from weightscope.seeds.decide import CLAIMS
 from weightscope.seeds.group import Decision, Examined
+from weightscope.seeds.parts import COMPARED
 from weightscope.seeds.trajectories import EXAMINED, PARTS
 from weightscope.seeds.words import (
     UNIT,
@@ -30,7 +31,7 @@ SHORT = {
 }  # fmt: skip
 DETAILS = (
     *("Claim", "Weights", "Verdict", "Effect", "95 % interval", "Bootstrap", "p", "corrected", "Layers", "Seeds"),
-    *("Since step", "Sign flips", "Beside it"),
+    *("Since step", "Half by step", "Sign flips", "Beside it"),
 )
 
 
@@ -85,9 +86,12 @@ def beside(d: Decision) -> str:
     if d.claim == "wider":
         if m["displacement"] != m["displacement"]:
             return ""
-        return (
+        said = (
             f"|W−W₀|/|W₀| {fixed(m['displacement'])}, walk alone × {value_text(m['explained by the walk'], 'factor')}"
         )
+        if "AdamW alone" in m and np.isfinite(m["AdamW alone"]):
+            said += f", AdamW alone × {value_text(m['AdamW alone'], 'factor')}"
+        return said
     if d.claim == "tails":
         return f"mixture {share_text(m['mixture'], m['kurtosis'])}" if "mixture" in m else f"κ {fixed(m['kurtosis'])}"
     if d.claim == "first":
@@ -110,6 +114,7 @@ def detail_rows(group: Examined) -> list[list[str]]:
             str(d.n_layers),
             str(d.n_seeds),
             f"{d.since:,}" if d.since is not None else "",
+            f"{d.half:,}" if d.half is not None and d.claim in COMPARED else "",
             ", ".join(f"{flip.step:,}{'*' if flip.decided else ''}" for flip in d.flips)
             if len(d.flips) <= 6 else flips_text(d).strip(),
             beside(d),

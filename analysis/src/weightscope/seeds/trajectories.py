@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 
 from weightscope import moments, schema
 from weightscope.run import Run
@@ -20,7 +21,8 @@ EXAMINED = (*PARTS, FUSED)
 @dataclass(frozen=True)
 class Trajectories:
     """`log_growth`: ln(std(t)/std(start)); `kurtosis_change`: κ(t) − κ(start); `steps`: every step that any run
-    recorded. `mixture` (fused matrix only): the excess kurtosis that the widths of Q, K and V alone explain."""
+    recorded. `mixture` (fused matrix only): the excess kurtosis that the widths of Q, K and V alone explain. `adamw`:
+    log_growth of weights with random gradients (weightscope.adamw_course)."""
 
     component: str
     steps: np.ndarray
@@ -29,6 +31,7 @@ class Trajectories:
     kurtosis: np.ndarray
     displacement: np.ndarray
     mixture: np.ndarray | None = None
+    adamw: np.ndarray | None = None
 
     @property
     def seeds(self) -> int:
@@ -60,8 +63,14 @@ def schema_index(run: Run, component: str) -> int:
     return list(run.snapshots["component"].values).index(component)
 
 
-def trajectories(runs: Sequence[Run], component: str) -> Trajectories:
-    """All runs with the same layers and the same first step."""
+def _by_itself(course: xr.Dataset, component: str) -> np.ndarray:
+    rms = course["random_rms"].sel(component=component).values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(rms / rms[:1])
+
+
+def trajectories(runs: Sequence[Run], component: str, adamw: Sequence[xr.Dataset | None] | None = None) -> Trajectories:
+    """All runs with the same layers and the same first step. `adamw`: adamw_course() of each, if it is wanted."""
     steps = np.unique(np.concatenate([run.snapshots[schema.SNAPSHOT].values for run in runs])).astype(int)
     std, kurtosis, displacement = (
         _aligned(runs, steps, _of(runs, name, component)) for name in ("std", "kurtosis", "displacement")
@@ -75,7 +84,9 @@ def trajectories(runs: Sequence[Run], component: str) -> Trajectories:
         parts = [np.stack([_of([run], n, c)[0] for c in "qkv"], axis=-1) for n in ("std", "mean") for run in runs]
         mixed = [moments.mixture_kurtosis(s, m) for s, m in zip(parts[: len(runs)], parts[len(runs) :], strict=True)]
         mixture = _aligned(runs, steps, mixed)
-    return Trajectories(component, steps, growth, change, kurtosis, displacement, mixture)
+    courses = [course for course in adamw or [] if course is not None]
+    alone = _aligned(runs, steps, [_by_itself(c, component) for c in courses]) if len(courses) == len(runs) else None
+    return Trajectories(component, steps, growth, change, kurtosis, displacement, mixture, alone)
 
 
 def verdict_index(recorded: np.ndarray) -> int:

@@ -12,6 +12,7 @@ from weightscope.seeds.between import Contrast
 from weightscope.seeds.decide import CLAIMS
 from weightscope.seeds.group import Decision, Examined, Span
 from weightscope.seeds.intervals import LEAST
+from weightscope.seeds.parts import COMPARED
 from weightscope.seeds.trajectories import FUSED, PARTS
 
 UNIT = {"wider": "× ", "tails": "Δκ ", "early": "τ ", "early_inner": "τ ", "first": "× "}
@@ -75,6 +76,12 @@ def _measured(d: Decision) -> str:
                 f"; they moved by |W−W₀|/|W₀| = {fixed(walk.mean)}, and a walk of that length in a random direction "
                 f"alone would widen them {value_text(more['explained by the walk'].mean, 'factor')} times"
             )
+        if "AdamW alone" in more and np.isfinite(more["AdamW alone"].mean):
+            said += (
+                f"; AdamW with random gradients would have widened them "
+                f"{value_text(more['AdamW alone'].mean, 'factor')} times, and they are "
+                f"{_with_range(more['beyond AdamW'], 'factor')} times as wide as that"
+            )
         return said
     if d.claim == "tails":
         now = fixed(more["kurtosis"].mean)
@@ -106,7 +113,8 @@ def sentence(d: Decision) -> str:
     if d.p == d.p:
         said += f", {p_text(d.p)}"
         said += f", corrected {p_text(d.p_holm)}" if d.component != FUSED else ", uncorrected"
-    said += f"; so since step {d.since:,}." if d.since is not None else "."
+    said += f"; so since step {d.since:,}" if d.since is not None else ""
+    said += f"; half of it by step {d.half:,}." if d.half is not None and d.claim in COMPARED else "."
     if d.component == FUSED:
         said += " The fused matrix has no verdict of its own: it takes the one that Q, K and V share."
     if d.bootstrap and d.since is not None and d.bootstrap[0] < 0 < d.bootstrap[1]:
@@ -133,7 +141,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def summary(group: Examined) -> list[str]:
-    """One sentence per claim: which components hold, which are reversed."""
+    """One sentence per claim: which components hold, which are reversed; then Q, K and V beside each other."""
     said = []
     for claim, title in CLAIMS.items():
         found = [d for d in group.decisions if d.claim == claim and d.component in PARTS]
@@ -147,6 +155,22 @@ def summary(group: Examined) -> list[str]:
         if rest:
             parts.append(f"is undecided for {'the rest' if parts else 'all components'}")
         said.append(f"{title}: {', '.join(parts)}.")
+    return [*said, *parts_sentences(group)]
+
+
+def parts_sentences(group: Examined) -> list[str]:
+    """Q, K and V beside each other, one sentence per claim."""
+    said = []
+    for claim, what in (("wider", "Widths beside each other"), ("tails", "Changes of kurtosis beside each other")):
+        found = [c for c in group.parts if c.claim == claim and c.n_seeds >= LEAST and np.isfinite(c.mean)]
+        if found:
+            sign = " / " if claim == "wider" else " − "
+            pairs = [
+                f"{c.a.upper()}{sign}{c.b.upper()} {effect_text(claim, Span(c.mean, c.low, c.high))} "
+                f"({range_text(Span(c.mean, c.low, c.high), scale_of(claim))}): {c.verdict}"
+                for c in found
+            ]
+            said.append(f"{what}, paired by seed: {', '.join(pairs)}.")
     return said
 
 
