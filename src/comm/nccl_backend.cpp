@@ -31,6 +31,34 @@ NcclBackend::NcclBackend(NcclBackend&&) noexcept = default;
 NcclBackend& NcclBackend::operator=(NcclBackend&&) noexcept = default;
 NcclBackend::~NcclBackend() = default;
 
+NcclBackend::Impl::Registered NcclBackend::Impl::allocate(std::size_t bytes) {
+  Registered memory;
+  if (ncclMemAlloc(&memory.data, bytes) != ncclSuccess) return {};
+  try {
+    settle(ncclCommRegister(comm, memory.data, bytes, &memory.handle), "registration of memory");
+    return memory;
+  } catch (const Error&) {
+    failed = false;  // of the communicator nothing is lost
+    ncclMemFree(memory.data);
+    return {};
+  }
+}
+
+void* NcclBackend::registered_memory(std::size_t bytes) {
+  const auto memory = impl_->allocate(bytes);
+  // With memory that only some ranks have registered NCCL's collectives are undefined.
+  const bool everywhere = impl_->host->max(std::int64_t{memory.data == nullptr}) == 0;
+  if (everywhere) {
+    impl_->registered.push_back(memory);
+    return memory.data;
+  }
+  if (memory.data != nullptr) {
+    ncclCommDeregister(impl_->comm, memory.handle);
+    ncclMemFree(memory.data);
+  }
+  return nullptr;
+}
+
 void NcclBackend::all_reduce_mean(Buffer b) {
   impl_->run("all-reduce", b, b.count, [&](std::size_t from, std::size_t count) {
     return ncclAllReduce(at(b, from), at(b, from), count, nccl_type(b.dtype), ncclAvg, impl_->comm,
@@ -46,7 +74,8 @@ void NcclBackend::reduce_mean(Buffer b, int owner) {
 }
 
 void NcclBackend::all_gather(Buffer mine, Buffer whole) {
-  impl_->run("all-gather", whole, mine.count, [&](std::size_t, std::size_t) {
+  impl_->run("all-gather", whole, mine.count, [&](std::size_t from, std::size_t) {
+    if (from > 0) return ncclSuccess;  // in one piece, whatever its size: parts would not lie together
     return ncclAllGather(mine.data, whole.data, mine.count, nccl_type(whole.dtype), impl_->comm,
                          impl_->stream);
   });

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "comm/nccl_watch.hpp"
 #include "comm/piece_sum.hpp"
@@ -75,13 +76,20 @@ struct NcclBackend::Impl {
   cudaStream_t stream = nullptr;
   cudaEvent_t produced = nullptr, done = nullptr;
   DeviceScratch theirs, out;  // of sums by pieces
+  struct Registered {
+    void *data = nullptr, *handle = nullptr;
+  };
+  std::vector<Registered> registered;
   std::int64_t sequence = 0;  // operations so far, the same on every rank
   bool failed = false;
   std::optional<NcclWatch> watch;
 
   ~Impl() {  // never throws, never waits for peers that may be gone
     watch.reset();
+    if (comm != nullptr && !failed)
+      for (const auto& memory : registered) ncclCommDeregister(comm, memory.handle);
     if (comm != nullptr) failed ? ncclCommAbort(comm) : ncclCommDestroy(comm);
+    for (const auto& memory : registered) ncclMemFree(memory.data);
     if (produced != nullptr) cudaEventDestroy(produced);
     if (done != nullptr) cudaEventDestroy(done);
     if (stream != nullptr) cudaStreamDestroy(stream);
@@ -106,6 +114,9 @@ struct NcclBackend::Impl {
     }
     if (result != ncclSuccess) fail(what, ncclGetErrorString(result));
   }
+
+  /// No data where NCCL has no such memory. Does not throw: the other ranks are to be told.
+  Registered allocate(std::size_t bytes);
 
   /// One chunk of a sum in a fixed order, x of this rank's device; see PieceSum.
   void sum_pieces(float* x, const Pieces& pieces, Wire wire, bool share, const Buffer& b);

@@ -15,6 +15,7 @@ enum class Wire { f32, bf16 };
 /// One process, no network: every collective is the identity.
 class SoloBackend {
  public:
+  void* registered_memory(std::size_t) { return nullptr; }
   void all_reduce_mean(Buffer) {}
   void all_reduce_sum_tree(Buffer, Wire) {}
   void reduce_scatter_sum_tree(Buffer, Buffer, Wire) {}
@@ -28,6 +29,7 @@ class SoloBackend {
 class MpiBackend {
  public:
   explicit MpiBackend(const HostComm& host) : host_(&host) {}
+  void* registered_memory(std::size_t) { return nullptr; }
   void all_reduce_mean(Buffer buffer);
   void all_reduce_sum_tree(Buffer buffer, Wire wire);
   void reduce_scatter_sum_tree(Buffer whole, Buffer mine, Wire wire);
@@ -52,6 +54,7 @@ class NcclBackend {
   /// From now on a thread calls give_up with a message when the communicator fails or an operation does not
   /// end in time. end_waiting() ends the job.
   void watch(const std::function<void(const std::string&)>& give_up);
+  void* registered_memory(std::size_t bytes);
   void all_reduce_mean(Buffer buffer);
   void all_reduce_sum_tree(Buffer buffer, Wire wire);
   void reduce_scatter_sum_tree(Buffer whole, Buffer mine, Wire wire);
@@ -74,6 +77,12 @@ class TensorComm {
   /// solo when there is one rank, NCCL when the tensors live on a GPU, MPI otherwise.
   static TensorComm make(const HostComm& host, Place place, int device, double timeout_s);
 
+  /// Device memory that lives as long as this, and that collectives reach without copies (NVLink SHARP,
+  /// InfiniBand); nullptr on all ranks where one of them is offered none. To be used alike by all ranks.
+  /// Collective.
+  void* registered_memory(std::size_t bytes) {
+    return std::visit([&](auto& x) { return x.registered_memory(bytes); }, backend_);
+  }
   /// Mean over ranks, in place.
   void all_reduce_mean(Buffer b) {
     std::visit([&](auto& x) { x.all_reduce_mean(b); }, backend_);

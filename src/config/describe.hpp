@@ -162,6 +162,9 @@ void describe(Is<ParallelConfig> auto& c, V& v) {
   v("transport", c.transport, any(),
     "how gradients travel between GPUs and between nodes: bf16 halves the bytes, sums stay fp32");
   v("zero", c.zero, between(0, 1), "1: AdamW's moments are sharded over ranks (ZeRO-1)");
+  v("registered_buffers", c.registered_buffers, any(),
+    "weights and gradients of several GPUs in memory that NCCL reaches without copies (ncclCommRegister), "
+    "where it offers that; not measured yet");
   v("timeout_s", c.timeout_s, between(1, 86400), "a collective that takes longer is an error [s]");
 }
 template <class V>

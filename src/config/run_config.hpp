@@ -73,6 +73,7 @@ struct ParallelConfig {
   SharedMemory shared_memory = SharedMemory::automatic;
   Precision transport = Precision::fp32;
   int zero = 0;
+  bool registered_buffers = false;
   double timeout_s = 300;
 };
 /// `every: 50` counts steps; `every: {epochs: 50}` counts epochs (then `steps` is 0).

@@ -30,6 +30,7 @@ ParamStore::ParamStore(const ModelConfig& model, Types types, DevicePlace place,
 
 ParamStore::ParamStore(const ModelConfig& model, Types types, FlatBuffers memory)
     : types_(types),
+      place_(memory.master.is_cuda() ? DevicePlace{Place::cuda, memory.master.get_device()} : DevicePlace{}),
       table_(parameter_table(model)),
       master_(std::move(memory.master)),
       grad_(std::move(memory.grad)),

@@ -35,7 +35,7 @@ struct FlatBuffers {
 class ParamStore {
  public:
   ParamStore(const ModelConfig& model, Types types, DevicePlace place, int world);
-  /// In memory that somebody else holds, flat_size(table, world) elements each.
+  /// In memory that somebody else holds, flat_size(table, world) elements each, on one device.
   ParamStore(const ModelConfig& model, Types types, FlatBuffers memory);
 
   const std::vector<Parameter>& parameters() const { return table_; }

@@ -17,6 +17,7 @@
 #include "store/preflight.hpp"
 #include "train/gemm_tuner.hpp"
 #include "train/memory_use.hpp"
+#include "train/registered_buffers.hpp"
 #include "train/trainer.hpp"
 
 namespace weightscope {
@@ -98,6 +99,8 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
     const auto types = types_of(config_.train.precision);
     if (node_)
       store_.emplace(config_.model, types, node_->mine());
+    else if (auto memory = registered_buffers(config_, place_, *comm_, host))
+      store_.emplace(config_.model, types, std::move(*memory));
     else
       store_.emplace(config_.model, types, place_, host.size());
     gpt_.emplace(config_.model, *store_, config_.train.micro_batch * config_.model.block, Purpose::training,

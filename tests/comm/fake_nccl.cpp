@@ -106,13 +106,38 @@ ncclResult_t ncclCommAbort(ncclComm_t) {
   return ncclSuccess;
 }
 ncclResult_t ncclCommDestroy(ncclComm_t) {
+  record("ncclCommDestroy", 0, nullptr);
   ++state().destroyed;
+  return ncclSuccess;
+}
+ncclResult_t ncclMemAlloc(void** data, size_t bytes) {
+  *data = std::malloc(bytes);
+  ++state().memory;
+  return ncclSuccess;
+}
+ncclResult_t ncclMemFree(void* data) {
+  std::free(data);
+  record("ncclMemFree", 0, nullptr);
+  --state().memory;
+  return ncclSuccess;
+}
+ncclResult_t ncclCommRegister(ncclComm_t, void*, size_t bytes, void** handle) {
+  record("ncclCommRegister", bytes, nullptr);
+  if (state().no_registration) return ncclInvalidUsage;
+  *handle = reinterpret_cast<void*>(0x77);
+  ++state().registered;
+  return ncclSuccess;
+}
+ncclResult_t ncclCommDeregister(ncclComm_t, void* handle) {
+  record(handle == reinterpret_cast<void*>(0x77) ? "ncclCommDeregister" : "ncclCommDeregister of another", 0,
+         nullptr);
+  --state().registered;
   return ncclSuccess;
 }
 ncclResult_t ncclAllReduce(const void*, void* out, size_t count, ncclDataType_t type, ncclRedOp_t op,
                            ncclComm_t, cudaStream_t stream) {
   const auto answer = begin(op == ncclAvg ? "ncclAllReduce avg" : "ncclAllReduce other", count, stream);
-  if (answer != ncclSuccess || state().fail_at_collective > 0) return answer;
+  if (answer != ncclSuccess || state().fail_at_collective > 0 || state().moves_nothing) return answer;
   MPI_Allreduce(MPI_IN_PLACE, out, static_cast<int>(count), mpi_type(type), MPI_SUM, MPI_COMM_WORLD);
   divide(out, count, type, world());
   return ncclSuccess;
@@ -137,6 +162,7 @@ ncclResult_t ncclReduce(const void* in, void* out, size_t count, ncclDataType_t 
 ncclResult_t ncclAllGather(const void* in, void* out, size_t count, ncclDataType_t type, ncclComm_t,
                            cudaStream_t stream) {
   begin("ncclAllGather", count, stream);
+  if (state().moves_nothing) return ncclSuccess;
   const std::vector<std::byte> mine(static_cast<const std::byte*>(in),
                                     static_cast<const std::byte*>(in) + count * bytes_of(type));
   MPI_Allgather(mine.data(), static_cast<int>(mine.size()), MPI_BYTE, out, static_cast<int>(mine.size()),

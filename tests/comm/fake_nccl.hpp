@@ -23,6 +23,9 @@ struct State {
   std::atomic<int> stream_state = 0;  ///< cudaError_t of cudaStreamQuery
   std::atomic<int> reported = -1;     ///< ncclResult_t of ncclCommGetAsyncError, whatever else; −1: none
   int aborted = 0, destroyed = 0;
+  bool no_registration = false;
+  bool moves_nothing = false;      ///< collectives are only recorded
+  int memory = 0, registered = 0;  ///< pieces that are there now
   int collectives = 0;
 };
 State& state();

@@ -82,7 +82,7 @@ TEST_F(Nccl, CollectiveWaitsForItsProducerAndTheConsumerForIt) {
 
 TEST_F(Nccl, MessagesBeyondTwoToTheThirtyAreSplit) {
   auto nccl = backend();
-  fake::state().fail_at_collective = 1000;  // the substitute moves no data then
+  fake::state().moves_nothing = true;
   fake::state().calls.clear();
   Buffer huge;
   huge.data = reinterpret_cast<void*>(0x1000), huge.count = (std::size_t{5} << 29) + 7,
@@ -93,6 +93,46 @@ TEST_F(Nccl, MessagesBeyondTwoToTheThirtyAreSplit) {
     if (call.name.starts_with("nccl")) counts.push_back(call.count);
   EXPECT_EQ(counts, (std::vector<std::size_t>{std::size_t{1} << 30, std::size_t{1} << 30,
                                               (std::size_t{1} << 29) + 7}));
+}
+
+TEST_F(Nccl, RegisteredMemoryGoesBackInTheRightOrder) {
+  {
+    auto nccl = backend();
+    auto* memory = static_cast<float*>(nccl.registered_memory(100 * sizeof(float)));
+    ASSERT_NE(memory, nullptr);
+    EXPECT_EQ(fake::state().calls.back().name, "ncclCommRegister");
+    EXPECT_EQ(fake::state().calls.back().count, 400U);
+    std::fill(memory, memory + 100, 1.5F);
+    Buffer b;
+    b.data = memory, b.count = 100, b.place = Place::cuda;
+    nccl.all_reduce_mean(b);
+    EXPECT_EQ(memory[99], 1.5F);
+    fake::state().calls.clear();
+  }
+  EXPECT_EQ(fake::names(),
+            (std::vector<std::string>{"ncclCommDeregister", "ncclCommDestroy", "ncclMemFree"}));
+  EXPECT_EQ(fake::state().memory, 0);
+}
+
+TEST_F(Nccl, MemoryThatOneRankCannotRegisterIsOfferedToNone) {
+  auto nccl = backend();
+  fake::state().no_registration = host.rank() == host.size() - 1;
+  EXPECT_EQ(nccl.registered_memory(64), nullptr);
+  EXPECT_EQ(fake::state().memory, 0);
+  EXPECT_EQ(fake::state().registered, 0);
+  auto x = values(10);  // and everything goes on without
+  nccl.all_reduce_mean(of(x));
+  fake::state().no_registration = false;
+  EXPECT_NE(nccl.registered_memory(64), nullptr);
+}
+
+TEST_F(Nccl, AllGatherIsOneCallWhateverItsSize) {
+  auto nccl = backend();
+  fake::state().moves_nothing = true;
+  Buffer huge;
+  huge.count = (std::size_t{1} << 30) + 7, huge.place = Place::cuda;
+  nccl.all_gather(huge, huge);
+  EXPECT_EQ(std::ranges::count(fake::names(), "ncclAllGather"), 1);
 }
 
 TEST_F(Nccl, GivesTheResultsOfTheMpiBackend) {
