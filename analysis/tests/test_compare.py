@@ -107,6 +107,15 @@ def test_the_page_shows_verdicts_numbers_and_figures_of_groups(files: list[Path]
         overview = page.run("document.querySelector('table.overview').innerText")
         assert "holds for 6 of 6" in overview
         assert "undecided" in overview
+        assert page.run("document.querySelector('table.overview a').hash") == "#group-1"
+        assert page.run("document.querySelector('#group-2').closest('section').innerText").startswith("xavier")
+        figure = "document.querySelector('[data-figure=groups]')"
+        assert page.run(f"{figure}.querySelectorAll('.scatterlayer .point').length") == 2
+        assert page.run(f"{figure}.querySelectorAll('.errorbars .errorbar').length") == 2
+        assert page.run(f"Array.from({figure}.querySelectorAll('.ytick text'), (t) => t.textContent)") == [
+            "xavier",
+            "gpt2",
+        ]
         # A band and a line for each group; bars by depth; a click on a claim draws another effect.
         for figure, lines in (("effect", 4), ("depth", 2), ("walk", 2)):
             drawn = page.run(f"document.querySelectorAll('[data-figure={figure}] .scatterlayer .trace').length")
@@ -184,6 +193,19 @@ def test_figures_of_many_groups_have_a_row_for_each(files: list[Path], tmp_path:
     assert decided == {True, False}
     few = FIGURES["wider_over_time"](replace(c, examined=c.examined[:2]))
     assert not any(isinstance(m, QuadMesh) for ax in few.axes for m in ax.collections)
+
+
+def test_many_groups_are_folded_until_one_is_asked_for(files: list[Path], tmp_path: Path) -> None:
+    assert main([*many_groups(files, tmp_path, 3), "-o", str(tmp_path / "compare.html")]) == 0
+    with chromium(tmp_path / "profile") as driver:
+        page = Page(driver, tmp_path / "compare.html")
+        folds = "Array.from(document.querySelectorAll('details.fold'), (d) => d.open)"
+        assert page.run(folds) == [False] * 10
+        assert page.run("document.querySelectorAll('[data-figure=groups] .ytick text').length") == 10
+        page.session.execute_script("document.querySelectorAll('table.overview a')[3].click()")
+        page.wait("document.querySelectorAll('details.fold')[3].open", 10)
+        assert page.run(folds).count(True) == 1
+        assert page.errors() == []
 
 
 def test_eighty_runs_are_compared_quickly(files: list[Path], tmp_path: Path) -> None:

@@ -36,21 +36,23 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
 
 def group_payload(found: Examined) -> str:
-    """What the figures draw of a group. Arrays `course` (mean/low/high/seeds, claim, component, step), `depth`
-    (growth/walk, component, mean/low/high, layer) and `walk` (component, step): what the displacement alone would
-    widen."""
+    """What the figures draw of a group. Arrays `course` (mean/low/high/seeds, claim, component, step), `verdict`
+    (claim, component; 1 holds, −1 reversed) and `depth` (growth/walk, component, mean/low/high, layer)."""
     components, shape = [c for c in schema.COMPONENTS if c in found.profiles], (len(CLAIMS), len(schema.COMPONENTS))
     course = np.full((4, *shape, len(found.steps)), np.nan)
     depth = np.full((2, len(schema.COMPONENTS), 3, found.layers), np.nan)
+    verdict = np.zeros(shape, np.int32)
     for d in found.decisions:
         at = (list(CLAIMS).index(d.claim), schema.COMPONENTS.index(d.component))
         for i, values in enumerate((d.course.mean, d.course.low, d.course.high, d.course.n.astype(float))):
             course[(i, *at)] = _finite(values)
+        verdict[at] = {"holds": 1, "reversed": -1}.get(d.verdict, 0)
     for component in components:
         i = schema.COMPONENTS.index(component)
         depth[0, i], depth[1, i] = _finite(found.profiles[component]), _finite(found.walks[component])
     meta = {"label": found.label, "layers": found.layers, "step": found.step, "seeds": len(found.seeds)}
-    return encode({"step": found.steps.astype(np.int32), "course": course, "depth": depth}, meta)
+    arrays = {"step": found.steps.astype(np.int32), "course": course, "verdict": verdict, "depth": depth}
+    return encode(arrays, meta)
 
 
 def _group(found: Examined) -> dict[str, object]:

@@ -31,6 +31,29 @@
     return { data, layout: ws.layout(look, Object.assign({ height: 400, xaxis: ws.stepAxis(look, state, steps), yaxis: ws.axis(look, title), shapes: [reference] }, ws.legendAbove)) };
   });
 
+  ws.figure("groups", ["component", "claim"], (all, state, look) => {
+    const [title, logarithm, none] = CLAIMS[state.claim];
+    const shown = (value) => (logarithm ? Math.exp(value) : value);
+    const kinds = [["holds", 1, look.dark ? "#56b4e9" : "#0072b2"], ["reversed", -1, look.dark ? "#e8743b" : "#d55e00"], ["undecided", 0, look.muted]];
+    const rows = all.groups.map((group) => {
+      const at = Array.from(group.step.values).indexOf(group.meta.step), value = (what) => shown(group.course.row(what, state.claim, state.component)[at]);
+      return { label: group.meta.label, verdict: group.verdict.at(state.claim, state.component), mean: value(MEAN), low: value(LOW), high: value(HIGH), seeds: group.meta.seeds };
+    });
+    const gap = (a, b) => (Number.isFinite(a - b) ? Math.abs(a - b) : 0);
+    const data = kinds.map(([name, verdict, color]) => {
+      const own = rows.filter((row) => row.verdict === verdict);
+      return { type: "scatter", mode: "markers", name, x: own.map((row) => row.mean), y: own.map((row) => row.label), customdata: own.map((row) => row.seeds),
+        marker: { size: 9, color, symbol: verdict ? "circle" : "circle-open", line: { width: 1.6, color } },
+        error_x: { type: "data", array: own.map((row) => gap(row.high, row.mean)), arrayminus: own.map((row) => gap(row.mean, row.low)), color, thickness: 1.6, width: 0 },
+        hovertemplate: "%{y}: %{x:.3f} (%{customdata} seeds), " + name + "<extra></extra>" };
+    });
+    const labels = rows.map((row) => row.label), longest = Math.max(...labels.map((label) => label.length));
+    const reference = { type: "line", yref: "paper", y0: 0, y1: 1, x0: none, x1: none, line: { color: look.muted, width: 1, dash: "dot" } };
+    const yaxis = ws.axis(look, "", { type: "category", categoryorder: "array", categoryarray: labels.slice().reverse(), range: [-0.6, labels.length - 0.4] });
+    return { data, layout: ws.layout(look, Object.assign({ height: 130 + 26 * labels.length, xaxis: ws.axis(look, title), yaxis, shapes: [reference] }, ws.legendAbove,
+      { margin: { l: Math.min(260, 24 + 7 * longest), r: 20, t: 40, b: 46 } })) };
+  });
+
   function byDepth(all, state, look, which, title, more) {
     const data = all.groups.map((group, i) => {
       const row = (what) => group.depth.row(which, state.component, what), line = ws.stroke(look, i), mean = row(MEAN);
