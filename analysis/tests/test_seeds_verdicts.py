@@ -16,7 +16,9 @@ from weightscope import grouping
 from weightscope.compare.result import compare
 from weightscope.run import open_run
 from weightscope.seeds import decide, made_up
+from weightscope.seeds.decide import CLAIMS
 from weightscope.seeds.group import Examined, examine, examine_group
+from weightscope.seeds.table import time_head, time_rows
 from weightscope.seeds.trajectories import PARTS, Trajectories, verdict_index
 from weightscope.seeds.words import sampled, sentence, summary
 
@@ -109,6 +111,11 @@ def test_a_trend_that_turns_is_flipped_at_its_step() -> None:
     assert early.since is not None
     assert early.since >= 200
     assert "beyond chance" in sentence(early)
+    columns, row = time_head(found)[2:], next(r for r in time_rows(found) if r[:2] == [CLAIMS["early"], "K"])
+    said = dict(zip(columns, row[2:], strict=True))
+    assert (said["step 400"], columns[0]) == ("reversed", "step 10")
+    assert "holds" in [said[column] for column in columns if int(column.removeprefix("step ")) < 200]
+    assert len(columns) <= 10
     assert found.of("wider", "k").flips == []
 
 

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from weightscope.compare.result import Comparison, sentences
 from weightscope.seeds.decide import ALPHA, CLAIMS
 from weightscope.seeds.group import Examined
-from weightscope.seeds.table import CONTRASTS, DETAILS, OVERVIEW, claim_rows, contrast_rows, detail_rows, overview_rows
+from weightscope.seeds.table import (
+    CONTRASTS,
+    DETAILS,
+    OVERVIEW,
+    claim_rows,
+    contrast_rows,
+    detail_rows,
+    overview_rows,
+    time_head,
+    time_rows,
+)
 from weightscope.seeds.words import sampled, summary
 
 
@@ -53,6 +63,7 @@ def markdown(c: Comparison) -> str:
     for found in c.examined:
         lines += ["", f"## {found.label}", "", sampled(found), "", *_verdicts(found), ""]
         lines += [f"- {text}" for text in summary(found)]
+        lines += ["", "What each step says by itself:", "", *_table(time_head(found), time_rows(found))]
         lines += _details(found)
     if c.contrasts:
         decided = [contrast for contrast in c.contrasts if contrast.verdict != "undecided"]

@@ -39,7 +39,7 @@ def _finding(d: Decision) -> dict[str, Any]:
         "beside": {name: asdict(span) for name, span in d.more.items()}, "text": sentence(d),
         "course": {
             "step": d.steps, "mean": d.course.mean, "low": d.course.low, "high": d.course.high, "seeds": d.course.n,
-            "p": d.course.p, "p_holm": d.course_p,
+            "p": d.course.p, "p_holm": d.course_p, "verdict": d.verdicts,
         },
     }  # fmt: skip
 

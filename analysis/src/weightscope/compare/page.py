@@ -21,6 +21,8 @@ from weightscope.seeds.table import (
     depth_rows,
     detail_rows,
     overview_rows,
+    time_head,
+    time_rows,
 )
 from weightscope.seeds.words import sampled, summary
 
@@ -64,6 +66,8 @@ def _group(found: Examined) -> dict[str, object]:
         "caption": _CAPTION,
         "details": detail_rows(found),
         "depth": depth_rows(found),
+        "time_head": time_head(found),
+        "time": time_rows(found),
     }
 
 

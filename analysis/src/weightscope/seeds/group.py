@@ -32,7 +32,8 @@ class Decision:
     over layers of ln(std(t)/std(start)) (wider), mean change of excess kurtosis (tails), Kendall's τ (early,
     early_inner), ln growth of layer 0 minus the mean of the others (first). `bootstrap`: studentized, from five seeds
     on. `p_holm` is corrected within the family. `half`: first step from which on the mean effect was beyond half of
-    it. `more`: numbers that belong beside the effect. Arrays run over `steps`."""
+    it. `more`: numbers that belong beside the effect. Arrays run over `steps`, and `verdicts`, what each step says by
+    itself, too: not corrected for the number of steps."""
 
     claim: str
     component: str
@@ -52,6 +53,7 @@ class Decision:
     steps: np.ndarray
     course: Means
     course_p: np.ndarray
+    verdicts: list[Verdict]
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ def _decision(
         steps=course.steps,
         course=t.found,
         course_p=p,
+        verdicts=words,
     )
 
 

@@ -123,6 +123,32 @@ def detail_rows(group: Examined) -> list[list[str]]:
     ]  # fmt: skip
 
 
+TIMES = 10  # steps in the table over time
+
+
+def times(group: Examined) -> list[int]:
+    """Indices of recorded steps after the first, up to the judged one, about evenly spaced in the logarithm."""
+    last = list(group.steps).index(group.step)
+    known = [i for i in range(1, last + 1) if group.recorded[:, i].any() and group.steps[i] > 0]
+    if len(known) <= TIMES:
+        return known
+    wanted = np.geomspace(group.steps[known[0]], group.steps[last], TIMES)
+    return sorted({known[int(np.abs(group.steps[known] - step).argmin())] for step in wanted})
+
+
+def time_head(group: Examined) -> list[str]:
+    return ["Claim", "Weights", *(f"step {group.steps[i]:,}" for i in times(group))]
+
+
+def time_rows(group: Examined) -> list[list[str]]:
+    """What each step says by itself about each claim and component; a dot where it is undecided."""
+    return [
+        [CLAIMS[d.claim], SHORT[d.component], *(d.verdicts[i].replace("undecided", "·") for i in times(group))]
+        for d in group.decisions
+        if d.component in PARTS
+    ]
+
+
 def depth_rows(group: Examined) -> list[list[str]]:
     """Growth and distance walked by layer, with their intervals over seeds."""
     rows = []
