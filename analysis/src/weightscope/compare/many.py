@@ -113,7 +113,7 @@ def over_time(claim: str) -> Callable[[Comparison], Figure]:
         cmap, norm = _colours(effects, null_of(claim))
         for component, ax in panels.items():
             ax.grid(visible=False)
-            for row, found in enumerate(f for f in c.examined):
+            for row, found in enumerate(c.examined):
                 if component not in found.values:
                     continue
                 d = found.of(claim, component)
