@@ -1,11 +1,10 @@
 """Every header of src/ compiles alone, with the flags of compile_commands.json. Usage: check_headers.py BUILD SOURCE
 
-A header that its own .cpp includes first was compiled alone by the build. Where that .cpp has LibTorch's precompiled
-header before it, the header must also reach an include of LibTorch if it uses its names. The others are compiled here.
+A header that its own .cpp includes first, with no precompiled header before it, was compiled alone by the build. The
+others are compiled here.
 """
 
 import concurrent.futures
-import functools
 import json
 import re
 import shlex
@@ -25,24 +24,13 @@ for file, command in commands.items():
         by_module[match[1]] = max(by_module.get(match[1], command), command, key=lambda c: c.count("-isystem"))
 
 
-@functools.cache
-def reaches_torch(header: Path) -> bool:
-    includes = re.findall(r'^#include\s+[<"]([^>"]+)[>"]', header.read_text(), re.MULTILINE)
-    if any(re.match(r"(ATen|torch|c10)/", name) for name in includes):
-        return True
-    return any((root / "src" / name).exists() and reaches_torch(root / "src" / name) for name in includes)
-
-
 def built_alone(header: Path) -> bool:
     source = header.with_suffix(".cpp")
     command = commands.get(str(source))
-    if not command:
+    if not command or "cmake_pch" in command:
         return False
     first = re.search(r'^#include\s+[<"]([^>"]+)[>"]', source.read_text(), re.MULTILINE)
-    if not first or first[1] != str(header.relative_to(root / "src")):
-        return False
-    uses_torch = re.search(r"\b(at|c10|torch)::", header.read_text())
-    return "cmake_pch" not in command or not uses_torch or reaches_torch(header)
+    return bool(first) and first[1] == str(header.relative_to(root / "src"))
 
 
 def compiles(header: Path) -> str:
