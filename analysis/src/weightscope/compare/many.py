@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.colors import LogNorm, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -87,10 +87,16 @@ def by_group(claim: str) -> Callable[[Comparison], Figure]:
 
 
 def _colours(values: Sequence[np.ndarray], null: float | None) -> tuple[str, Normalize]:
-    """Two colours that part at `null`, or one that grows where there is none; extreme values do not stretch it."""
+    """Two colours that part at `null`, or one that grows where there is none; extreme values do not stretch it.
+    What parts at one is a ratio: half as much is then as far from one as twice as much."""
     known = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.zeros(0)
     if null is None:
         return "viridis", Normalize(0, float(np.quantile(known, 0.99)) if known.size else 1)
+    if null == 1:
+        known = known[known > 0]
+        factor = float(np.exp(np.quantile(np.abs(np.log(known)), 0.99))) if known.size else 1.0
+        factor = max(factor, 1 + 1e-6)
+        return "PuOr_r", LogNorm(1 / factor, factor)
     reach = float(np.quantile(np.abs(known - null), 0.99)) if known.size else 0.0
     return "PuOr_r", TwoSlopeNorm(null, null - max(reach, 1e-6), null + max(reach, 1e-6))
 
@@ -102,6 +108,13 @@ def _edges(steps: np.ndarray) -> np.ndarray:
 def _bar(figure: Figure, panels: dict[str, Axes], cmap: str, norm: Normalize, label: str) -> None:
     bar = figure.colorbar(ScalarMappable(norm, cmap), ax=list(panels.values()), shrink=0.6, extend="both")
     bar.set_label(label)
+    if isinstance(norm, LogNorm):
+        ratios = np.array([0.1, 0.25, 0.5, 0.8, 0.9, 1, 1.1, 1.25, 2, 4, 10])
+        shown = ratios[(ratios >= norm.vmin) & (ratios <= norm.vmax)]
+        if norm.vmax > 2:  # 0.9 and 1.1 would lie on top of 1
+            shown = shown[(shown < 0.85) | (shown > 1.2) | (shown == 1)]
+        bar.set_ticks(shown, labels=[f"× {ratio:g}" for ratio in shown])
+        bar.minorticks_off()
 
 
 def over_time(claim: str) -> Callable[[Comparison], Figure]:
