@@ -114,6 +114,8 @@ def _broken(folder: Path, kind: str) -> Path:
         h5py.File(path, "w").close()
     elif kind == "newer":
         write(path, {"Conventions": "weightscope-1", "schema_version": 2}, {"": {"snapshot_step": np.arange(2)}})
+    elif kind == "unnumbered":
+        write(path, {"Conventions": "weightscope-1", "schema_version": "one"}, {"": {"snapshot_step": np.arange(2)}})
     elif kind == "empty":
         write(path, {"Conventions": "weightscope-1", "schema_version": 1}, {"": {"snapshot_step": np.arange(0)}})
     elif kind == "directory":
@@ -124,7 +126,7 @@ def _broken(folder: Path, kind: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "foreign", "newer", "empty", "directory", "truncated"])
+@pytest.mark.parametrize("kind", ["missing", "text", "foreign", "newer", "unnumbered", "empty", "directory", "truncated"])
 def test_unusable_input_is_one_line_and_exit_code_4(
     tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,8 @@ class RawFile:
 
 
 def _text(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.size == 1:  # as netCDF writes a number
+        value = value.flat[0]
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value.item() if isinstance(value, np.generic) else value
@@ -57,9 +59,12 @@ def _check(path: Path, attrs: dict[str, Any], root: dict[str, Column]) -> None:
         raise UnusableFileError(
             f"{path}: not an experiment file (Conventions is {found!r}, expected {schema.CONVENTIONS!r})"
         )
-    if int(attrs.get("schema_version", 0)) > schema.SCHEMA_VERSION:
+    version = attrs.get("schema_version", 0)
+    if not isinstance(version, int):
+        raise UnusableFileError(f"{path}: schema_version is no number ({version!r})")
+    if version > schema.SCHEMA_VERSION:
         raise UnusableFileError(
-            f"{path}: schema version {attrs['schema_version']} is newer than this reader "
+            f"{path}: schema version {version} is newer than this reader "
             f"({schema.SCHEMA_VERSION}); update the weightscope Python package"
         )
     if schema.SNAPSHOT not in root:

@@ -117,8 +117,12 @@ def open_run(path: str | os.PathLike[str], *, histograms: bool = True) -> Run:
 
 
 def usable(path: str, *, histograms: bool = True) -> Run:
-    """As `open_run`; a run without a snapshot is unusable, too."""
+    """As `open_run`; a run without a snapshot is unusable, too, and an extract where histograms are needed."""
     run = open_run(path, histograms=histograms)
     if not run.snapshots.sizes[schema.SNAPSHOT]:
         raise UnusableFileError(f"{path}: holds no snapshot yet (the run has just begun, or recorded nothing)")
+    if histograms and "histogram" not in run.snapshots:
+        raise UnusableFileError(
+            f"{path}: holds no histograms (it is what weightscope-compare --extracts keeps of a run)"
+        )
     return run

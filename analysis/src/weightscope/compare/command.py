@@ -1,5 +1,5 @@
-"""weightscope-compare RUN RUN... [-o compare.html] [--json FILE] [--markdown FILE] [--figures DIR] [--format
-text|json]"""
+"""weightscope-compare RUN RUN... [-o compare.html] [--json FILE] [--markdown FILE] [--figures DIR] [--extracts DIR]
+[--format text|json]"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from weightscope.command_line import add_runs, parser
+from weightscope.compare.extract import write_extracts
 from weightscope.compare.figures import write_figures
 from weightscope.compare.markdown import markdown
 from weightscope.compare.numbers import as_json
@@ -24,6 +25,7 @@ _EXAMPLES = """examples:
   weightscope-compare runs/seed-* -o seeds.html
   weightscope-compare runs/sweep-init/*/ -o init.html --json init.json --markdown init.md --figures figures
   weightscope-compare runs/small runs/large --format json
+  weightscope-compare runs/sweep-init/*/ --extracts kept && weightscope-compare kept/*.h5 more-runs/*/
 
 Runs that differ only in their seed are one group. Verdicts are given per group, over its seeds (three at least), never
 over the layers of one run; docs/statistics.md, section 4, says how and how often they are wrong.
@@ -41,6 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--json", metavar="FILE", help="also write every number as one JSON object")
     made.add_argument("--markdown", metavar="FILE", help="also write the verdicts as Markdown")
     made.add_argument("--figures", metavar="DIR", help="also write PNG figures here")
+    made.add_argument(
+        "--extracts",
+        metavar="DIR",
+        help="also write here what was read of each run, as small experiment files that can be compared again",
+    )
     made.add_argument("--format", choices=("text", "json"), default="text", help="what goes to standard output")
     return made
 
@@ -66,7 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
 
     def work() -> None:
-        c = compare([usable(path, histograms=False) for path in options.runs])
+        runs = [usable(path, histograms=False) for path in options.runs]
+        if options.extracts:
+            write_extracts(runs, Path(options.extracts))
+        c = compare(runs)
         if options.output:
             write_text(Path(options.output), render(c))
         if options.json:
