@@ -7,7 +7,7 @@ function(weightscope_pytest name folder)
   add_test(NAME python/${name}
     COMMAND ${python} -m pytest -q -p no:cacheprovider --junitxml ${PROJECT_BINARY_DIR}/results/python-${name}.xml ${ARGN}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/${folder})
-  set_tests_properties(python/${name} PROPERTIES LABELS "python;${name}" TIMEOUT 3000
+  set_tests_properties(python/${name} PROPERTIES LABELS "python;${name}" TIMEOUT 3000 COST 100  # long: started before the others
     ENVIRONMENT "WEIGHTSCOPE_BINARY=$<TARGET_FILE:weightscope>;${WEIGHTSCOPE_MPI_ENVIRONMENT}")
 endfunction()
 foreach(part oracle resume resume_more alarms probe spectra weightwatcher gradients faults errors commands audit mup coord_check)
