@@ -126,7 +126,9 @@ def _broken(folder: Path, kind: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "foreign", "newer", "unnumbered", "empty", "directory", "truncated"])
+@pytest.mark.parametrize(
+    "kind", ["missing", "text", "foreign", "newer", "unnumbered", "empty", "directory", "truncated"]
+)
 def test_unusable_input_is_one_line_and_exit_code_4(
     tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
