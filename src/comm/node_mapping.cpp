@@ -11,8 +11,6 @@
 namespace weightscope {
 namespace {
 
-constexpr std::size_t kHuge = std::size_t{2} << 20;
-
 /// An address range of `bytes` at a multiple of 2 MiB, reserved only.
 std::byte* reserve(std::size_t bytes) {
   void* hole = ::mmap(nullptr, bytes + kHuge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -6,6 +6,8 @@
 
 namespace weightscope {
 
+inline constexpr std::size_t kHuge = std::size_t{2} << 20;  // a huge page
+
 struct Mapping {
   std::byte* data = nullptr;
   std::size_t bytes = 0;

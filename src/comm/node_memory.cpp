@@ -20,7 +20,6 @@
 namespace weightscope {
 namespace {
 
-constexpr std::size_t kHuge = std::size_t{2} << 20;
 #ifndef MADV_POPULATE_WRITE
 constexpr int MADV_POPULATE_WRITE = 23;
 #endif

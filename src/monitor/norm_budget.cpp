@@ -7,7 +7,7 @@
 namespace weightscope {
 namespace {
 
-constexpr std::size_t kBlock = 4096;
+constexpr std::size_t kSummed = 4096;
 
 /// Σ w², Σ w·a with a = m/(√v·root + ε), Σ (w' − w)², Σ w'² − w².
 struct Sums {
@@ -41,10 +41,10 @@ NormBudget norm_budget(const Updated<T>& update, const AdamWStep& adamw) {
   const auto t = static_cast<double>(adamw.step);
   const double root = 1 / std::sqrt(1 - std::pow(adamw.beta2, t)),
                step_size = adamw.lr * adamw.step_scale / (1 - std::pow(adamw.beta1, t));
-  std::vector<Sums> blocks((update.count + kBlock - 1) / kBlock);
+  std::vector<Sums> blocks((update.count + kSummed - 1) / kSummed);
 #pragma omp parallel for schedule(static) if (blocks.size() > 1)
   for (std::size_t b = 0; b < blocks.size(); ++b)
-    blocks[b] = sums_of(update, b * kBlock, std::min((b + 1) * kBlock, update.count), root, adamw.eps);
+    blocks[b] = sums_of(update, b * kSummed, std::min((b + 1) * kSummed, update.count), root, adamw.eps);
   Sums all;
   for (const auto& b : blocks)
     all.square += b.square, all.along += b.along, all.moved += b.moved, all.change += b.change;

@@ -15,8 +15,6 @@
 namespace weightscope {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 std::string bytes_text(const CheckpointWriter::Job& job) {
   std::size_t sum = 0;
   for (const auto* tensors : {&job.model, &job.optimizer})
@@ -72,7 +70,7 @@ struct CheckpointWriter::Impl {
       const bool again = number == std::exchange(last, number);
       busy = true;
       lock.unlock();
-      const auto began = Clock::now();
+      const auto began = std::chrono::steady_clock::now();
       std::exception_ptr failed;
       std::string problem;
       try {
@@ -85,7 +83,8 @@ struct CheckpointWriter::Impl {
       if (!failed) {
         if (again)
           log_info("the checkpoint of step " + std::to_string(job->info.step) + " is written after all");
-        written = Written{job->info.step, std::chrono::duration<double>(Clock::now() - began).count()};
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+        written = Written{job->info.step, took.count()};
         job.reset();
       } else if (!policy.patient || stopping || attempts_left == 0) {
         error = failed;

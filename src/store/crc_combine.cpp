@@ -8,7 +8,7 @@ namespace {
 /// A linear map of 32 bits over GF(2): column i is the image of bit i.
 using Map = std::array<std::uint32_t, 32>;
 
-std::uint32_t apply(const Map& map, std::uint32_t v) {
+std::uint32_t mapped(const Map& map, std::uint32_t v) {
   std::uint32_t out = 0;
   for (std::size_t i = 0; v != 0; ++i, v >>= 1)
     if ((v & 1U) != 0) out ^= map[i];
@@ -17,7 +17,7 @@ std::uint32_t apply(const Map& map, std::uint32_t v) {
 
 Map twice(const Map& map) {
   Map out{};
-  for (std::size_t i = 0; i < 32; ++i) out[i] = apply(map, map[i]);
+  for (std::size_t i = 0; i < 32; ++i) out[i] = mapped(map, map[i]);
   return out;
 }
 
@@ -30,7 +30,7 @@ std::uint32_t crc32c_combine(std::uint32_t a, std::uint32_t b, std::uint64_t len
   for (std::size_t i = 1; i < 32; ++i) zeros[i] = 1U << (i - 1);
   zeros = twice(twice(twice(zeros)));  // one byte
   for (; length_of_b != 0; length_of_b >>= 1, zeros = twice(zeros))
-    if ((length_of_b & 1U) != 0) a = apply(zeros, a);
+    if ((length_of_b & 1U) != 0) a = mapped(zeros, a);
   return a ^ b;
 }
 

@@ -13,18 +13,18 @@
 namespace weightscope {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 std::uint32_t crc_of(const std::string& text) { return crc32c(std::as_bytes(std::span(text))); }
 
-Json json_of(const WrittenFile& file) {
-  Json tensors = Json::object();
+OrderedJson json_of(const WrittenFile& file) {
+  OrderedJson tensors = OrderedJson::object();
   for (const auto& [name, crc] : file.tensors) tensors[name] = hex(crc);
   return {{"bytes", file.bytes}, {"crc32c", hex(file.crc)}, {"tensors_crc32c", tensors}};
 }
 
 /// Eight hexadecimal digits and nothing else.
-std::uint32_t crc_from(const Json& json) {
+std::uint32_t crc_from(const OrderedJson& json) {
   const auto& text = json.get_ref<const std::string&>();
   std::uint32_t crc = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), crc, 16);
@@ -33,14 +33,14 @@ std::uint32_t crc_from(const Json& json) {
   return crc;
 }
 
-const Json& object(const Json& json, const char* key) {
+const OrderedJson& object(const OrderedJson& json, const char* key) {
   require(json.at(key).is_object(), Fault::input, std::string(key) + " is not an object");
   return json.at(key);
 }
 
 /// JSON turns 1e300 and -1 into whole numbers without a word.
 template <class T>
-T whole(const Json& json, const char* key, T least, T most) {
+T whole(const OrderedJson& json, const char* key, T least, T most) {
   const auto& number = json.at(key);
   require(number.is_number_unsigned() && number.get<std::uint64_t>() >= static_cast<std::uint64_t>(least) &&
               number.get<std::uint64_t>() <= static_cast<std::uint64_t>(most),
@@ -50,19 +50,19 @@ T whole(const Json& json, const char* key, T least, T most) {
   return number.get<T>();
 }
 
-double amount(const Json& json, const char* key) {
+double amount(const OrderedJson& json, const char* key) {
   const auto value = json.at(key).get<double>();
   require(value >= 0, Fault::input, std::string(key) + " is negative");
   return value;
 }
 
-WrittenFile file_from(const Json& json) {
+WrittenFile file_from(const OrderedJson& json) {
   WrittenFile file{whole<std::uint64_t>(json, "bytes", 0, UINT64_MAX), crc_from(json.at("crc32c")), {}};
   for (const auto& [name, crc] : object(json, "tensors_crc32c").items()) file.tensors[name] = crc_from(crc);
   return file;
 }
 
-CheckpointInfo info_from(const Json& json) {
+CheckpointInfo info_from(const OrderedJson& json) {
   CheckpointInfo info;
   info.step = whole<std::int64_t>(json, "step", 0, 1'000'000'000'000);
   info.seed = whole<std::uint64_t>(json, "seed", 0, UINT64_MAX);
@@ -78,24 +78,24 @@ CheckpointInfo info_from(const Json& json) {
 
 void write_manifest(const std::filesystem::path& directory, const Manifest& manifest) try {
   const auto& info = manifest.info;
-  Json json{{"format", "weightscope-checkpoint"},
-            {"version", 1},
-            {"step", info.step},
-            {"seed", info.seed},
-            {"tokens", info.tokens},
-            {"epoch", info.epoch},
-            {"wall_time", info.wall_time},
-            {"world_size", info.world_size},
-            {"config_fingerprint", info.config_fingerprint},
-            {"config", info.config_yaml},
-            {"tokenizer", info.tokenizer},
-            {"files", Json::object()}};
+  OrderedJson json{{"format", "weightscope-checkpoint"},
+                   {"version", 1},
+                   {"step", info.step},
+                   {"seed", info.seed},
+                   {"tokens", info.tokens},
+                   {"epoch", info.epoch},
+                   {"wall_time", info.wall_time},
+                   {"world_size", info.world_size},
+                   {"config_fingerprint", info.config_fingerprint},
+                   {"config", info.config_yaml},
+                   {"tokenizer", info.tokenizer},
+                   {"files", OrderedJson::object()}};
   for (const auto& [name, file] : manifest.files) json["files"][name] = json_of(file);
   // The configuration was checked; the description of the data may hold anything, and must not stop a
   // checkpoint.
-  json["manifest_crc32c"] = hex(crc_of(json.dump(-1, ' ', false, Json::error_handler_t::replace)));
+  json["manifest_crc32c"] = hex(crc_of(json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace)));
   write_file_atomically(directory / "manifest.json",
-                        json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+                        json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
 } catch (const nlohmann::json::exception& e) {
   throw Error(Fault::output, "cannot write " + (directory / "manifest.json").string() + ": " + e.what());
 }
@@ -104,7 +104,7 @@ Manifest read_manifest(const std::filesystem::path& directory) {
   const auto path = directory / "manifest.json";
   const auto text = read_json_text(path, Fault::input);
   try {
-    auto json = Json::parse(text);
+    auto json = OrderedJson::parse(text);
     require(json.at("format") == "weightscope-checkpoint" && json.at("version") == 1, Fault::input,
             "it is not the manifest of a checkpoint that this version can read");
     const auto crc = crc_from(json.at("manifest_crc32c"));
