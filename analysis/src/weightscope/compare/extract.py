@@ -16,34 +16,36 @@ from weightscope.run import Run
 _ROOT: Final = ("wall_time", "std", "mean", "rms", "kurtosis", "displacement")
 _GROUPS: Final = {"train": ("loss", "lr", "tokens_per_second"), "eval": ("loss",), "segments": ("seconds",)}
 _LEFT: Final = ("NX_class", "default")  # they point to pictures of histograms
-_ENGINE: Final = "h5netcdf"
+_SMALL: Final = 4096  # bytes that are not worth an index of their own
 
 
-def _reduced(data: xr.Dataset, names: Sequence[str]) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
-    """The datasets that are there, with the coordinates they use, and how to store each."""
+def _kept(data: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
+    """The datasets that are there, with the coordinates they use; real numbers as float32."""
     kept = data[[name for name in names if name in data.data_vars]]
     kept = kept.drop_vars([name for name in kept.coords if name not in kept.dims])
-    encoding: dict[str, dict[str, Any]] = {}
-    for name, values in kept.variables.items():
+    return kept.assign({name: v.astype(np.float32) for name, v in kept.data_vars.items() if v.dtype == np.float64})
+
+
+def _stored(data: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """How netCDF is to store each: whole, and packed where there is something to gain."""
+    stored: dict[str, dict[str, Any]] = {}
+    for name, values in data.variables.items():
         if values.dtype.kind in "iuf":
-            encoding[str(name)] = {"zlib": True, "complevel": 9, "shuffle": True, "_FillValue": None}
-        if values.dtype == np.float64 and name not in kept.coords:
-            encoding[str(name)]["dtype"] = "float32"
-    return kept, encoding
+            packed = {"zlib": True, "complevel": 9, "shuffle": True, "chunksizes": values.shape}
+            stored[str(name)] = {"_FillValue": None, **(packed if values.nbytes > _SMALL else {})}
+    return stored
 
 
 def write_extract(run: Run, path: Path) -> None:
     """Real numbers are rounded to float32 (relative error below 6e-8); coordinates, configuration and attributes stay
     as they are. Through a temporary name."""
-    partial = path.with_name(path.name + ".partial")
-    root, encoding = _reduced(run.snapshots, _ROOT)
     about = {name: value for name, value in run.attrs.items() if name not in _LEFT and not name.startswith("_NC")}
-    root.attrs = {**about, "extract": "what weightscope-compare reads of a run"}
-    root.to_netcdf(partial, mode="w", engine=_ENGINE, encoding=encoding)
-    for name, wanted in _GROUPS.items():
-        group, encoding = _reduced(getattr(run, name), wanted)
-        if group.data_vars:
-            group.to_netcdf(partial, mode="a", group=name, engine=_ENGINE, encoding=encoding)
+    root = _kept(run.snapshots, _ROOT).assign_attrs({**about, "extract": "what weightscope-compare reads of a run"})
+    groups = {"/": root} | {f"/{name}": _kept(getattr(run, name), wanted) for name, wanted in _GROUPS.items()}
+    groups = {name: data for name, data in groups.items() if data.data_vars}
+    partial = path.with_name(path.name + ".partial")
+    encoding = {name: _stored(data) for name, data in groups.items()}
+    xr.DataTree.from_dict(groups).to_netcdf(partial, engine="h5netcdf", encoding=encoding)
     partial.replace(path)
 
 
