@@ -39,7 +39,7 @@ for module in MODULES:
 
 
 def tidy(path: Path) -> bool:
-    options = ["--quiet", f"--header-filter={source}/src/.*", "--extra-arg=-Wno-unknown-warning-option"]
+    options = ["--quiet", "--extra-arg=-Wno-unknown-warning-option"]
     done = subprocess.run(
         ["clang-tidy", "-p", str(folder), f"--config-file={source}/.clang-tidy", *options, str(path)],
         stdout=subprocess.PIPE,

@@ -123,6 +123,6 @@ def usable(path: str, *, histograms: bool = True) -> Run:
         raise UnusableFileError(f"{path}: holds no snapshot yet (the run has just begun, or recorded nothing)")
     if histograms and "histogram" not in run.snapshots:
         raise UnusableFileError(
-            f"{path}: holds no histograms (it is what weightscope-compare --extracts keeps of a run)"
+            f"{path}: holds no histograms (as extracts of weightscope-compare do not); use the run itself"
         )
     return run
