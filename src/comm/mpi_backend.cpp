@@ -92,12 +92,10 @@ void MpiBackend::reduce_mean(Buffer buffer, int owner) {
 
 void MpiBackend::all_gather(Buffer mine, Buffer whole) {
   for (int owner = 0; owner < host_->size(); ++owner)
-    broadcast_from(owner, part(whole, static_cast<std::size_t>(owner) * mine.count, mine.count));
+    broadcast(part(whole, static_cast<std::size_t>(owner) * mine.count, mine.count), owner);
 }
 
-void MpiBackend::broadcast(Buffer buffer) { broadcast_from(0, buffer); }
-
-void MpiBackend::broadcast_from(int owner, Buffer buffer) {
+void MpiBackend::broadcast(Buffer buffer, int owner) {
   require(buffer.place == Place::host, Fault::internal, "the MPI backend broadcasts host memory only");
   auto* data = static_cast<std::byte*>(buffer.data);
   for (std::size_t from = 0; from < buffer.bytes(); from += kMessage) {

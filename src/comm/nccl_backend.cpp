@@ -81,15 +81,29 @@ void NcclBackend::all_gather(Buffer mine, Buffer whole) {
   });
 }
 
-void NcclBackend::broadcast(Buffer b) {
+void NcclBackend::broadcast(Buffer b, int owner) {
   impl_->run("broadcast", b, b.count, [&](std::size_t from, std::size_t count) {
-    return ncclBroadcast(at(b, from), at(b, from), count, nccl_type(b.dtype), 0, impl_->comm, impl_->stream);
+    return ncclBroadcast(at(b, from), at(b, from), count, nccl_type(b.dtype), owner, impl_->comm,
+                         impl_->stream);
   });
 }
 
 void NcclBackend::wait(void* consumer_stream) {
   check_cuda(cudaEventRecord(impl_->done, impl_->stream), "cudaEventRecord");
   check_cuda(cudaStreamWaitEvent(static_cast<cudaStream_t>(consumer_stream), impl_->done, 0),
+             "cudaStreamWaitEvent");
+}
+
+void NcclBackend::mark(std::size_t slot) {
+  auto& marks = impl_->marks;
+  while (marks.size() <= slot)
+    check_cuda(cudaEventCreateWithFlags(&marks.emplace_back(nullptr), cudaEventDisableTiming),
+               "cudaEventCreateWithFlags");
+  check_cuda(cudaEventRecord(marks[slot], impl_->stream), "cudaEventRecord");
+}
+
+void NcclBackend::wait_for(std::size_t slot, void* consumer_stream) {
+  check_cuda(cudaStreamWaitEvent(static_cast<cudaStream_t>(consumer_stream), impl_->marks[slot], 0),
              "cudaStreamWaitEvent");
 }
 

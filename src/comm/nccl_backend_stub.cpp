@@ -21,8 +21,10 @@ void NcclBackend::all_reduce_sum_tree(Buffer, Wire) {}
 void NcclBackend::reduce_scatter_sum_tree(Buffer, Buffer, Wire) {}
 void NcclBackend::reduce_mean(Buffer, int) {}
 void NcclBackend::all_gather(Buffer, Buffer) {}
-void NcclBackend::broadcast(Buffer) {}
+void NcclBackend::broadcast(Buffer, int) {}
 void NcclBackend::wait(void*) {}
+void NcclBackend::mark(std::size_t) {}
+void NcclBackend::wait_for(std::size_t, void*) {}
 
 std::string nccl_version() { return "none (built for CPU)"; }
 

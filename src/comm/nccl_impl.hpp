@@ -75,6 +75,7 @@ struct NcclBackend::Impl {
   ncclComm_t comm = nullptr;
   cudaStream_t stream = nullptr;
   cudaEvent_t produced = nullptr, done = nullptr;
+  std::vector<cudaEvent_t> marks;
   DeviceScratch theirs, out;  // of sums by pieces
   struct Registered {
     void *data = nullptr, *handle = nullptr;
@@ -90,6 +91,8 @@ struct NcclBackend::Impl {
       for (const auto& memory : registered) ncclCommDeregister(comm, memory.handle);
     if (comm != nullptr) failed ? ncclCommAbort(comm) : ncclCommDestroy(comm);
     for (const auto& memory : registered) ncclMemFree(memory.data);
+    for (auto* mark : marks)
+      if (mark != nullptr) cudaEventDestroy(mark);
     if (produced != nullptr) cudaEventDestroy(produced);
     if (done != nullptr) cudaEventDestroy(done);
     if (stream != nullptr) cudaStreamDestroy(stream);

@@ -21,8 +21,10 @@ class SoloBackend {
   void reduce_scatter_sum_tree(Buffer, Buffer, Wire) {}
   void reduce_mean(Buffer, int) {}
   void all_gather(Buffer, Buffer) {}
-  void broadcast(Buffer) {}
+  void broadcast(Buffer, int) {}
   void wait(void*) {}
+  void mark(std::size_t) {}
+  void wait_for(std::size_t, void*) {}
 };
 
 /// Collectives on host memory through MPI. Blocking: wait() has nothing to do.
@@ -35,11 +37,12 @@ class MpiBackend {
   void reduce_scatter_sum_tree(Buffer whole, Buffer mine, Wire wire);
   void reduce_mean(Buffer buffer, int owner);
   void all_gather(Buffer mine, Buffer whole);
-  void broadcast(Buffer buffer);
+  void broadcast(Buffer buffer, int owner);
   void wait(void*) {}
+  void mark(std::size_t) {}
+  void wait_for(std::size_t, void*) {}
 
  private:
-  void broadcast_from(int owner, Buffer buffer);
   const HostComm* host_;
 };
 
@@ -60,8 +63,10 @@ class NcclBackend {
   void reduce_scatter_sum_tree(Buffer whole, Buffer mine, Wire wire);
   void reduce_mean(Buffer buffer, int owner);
   void all_gather(Buffer mine, Buffer whole);
-  void broadcast(Buffer buffer);
+  void broadcast(Buffer buffer, int owner);
   void wait(void* consumer_stream);
+  void mark(std::size_t slot);
+  void wait_for(std::size_t slot, void* consumer_stream);
 
  private:
   struct Impl;
@@ -106,11 +111,19 @@ class TensorComm {
   void all_gather(Buffer mine, Buffer whole) {
     std::visit([&](auto& x) { x.all_gather(mine, whole); }, backend_);
   }
-  void broadcast(Buffer b) {
-    std::visit([&](auto& x) { x.broadcast(b); }, backend_);
-  }  ///< from rank 0
+  void broadcast(Buffer b, int owner = 0) {
+    std::visit([&](auto& x) { x.broadcast(b, owner); }, backend_);
+  }
   void wait(void* consumer_stream) {
     std::visit([&](auto& x) { x.wait(consumer_stream); }, backend_);
+  }
+  /// Notes what was started until now under a small number of the caller's choice;
+  void mark(std::size_t slot) {
+    std::visit([&](auto& x) { x.mark(slot); }, backend_);
+  }
+  /// then the consumer stream can wait for that alone.
+  void wait_for(std::size_t slot, void* consumer_stream) {
+    std::visit([&](auto& x) { x.wait_for(slot, consumer_stream); }, backend_);
   }
   const char* name() const;  ///< solo, mpi or nccl
 

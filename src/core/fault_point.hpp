@@ -17,7 +17,8 @@ struct FlippedBit {
 /// WEIGHTSCOPE_FLIP=TENSOR:RANK:STEP:BIT:ELEMENT flips a bit after STEP updates, as cosmic rays do; moments
 /// are called as in checkpoints (exp_avg.wte.weight). WEIGHTSCOPE_FAULT_FROM=POINT:STEP is something that
 /// goes wrong on all ranks from STEP on and does not end a run: rate (learning rate times 30), labels
-/// (targets are random), head (weights of the first head of the last block are zero).
+/// (targets are random), head (weights of the first head of the last block are zero), weights (with ZeRO-1,
+/// those of other shards are not there before somebody waits for them).
 #ifdef WEIGHTSCOPE_FAULTS
 inline constexpr bool kFaultPoints = true;
 /// True for corrupt: the caller does something wrong of its own.

@@ -54,8 +54,8 @@ at::Tensor ParamStore::padded_view(const at::Tensor& flat, const Parameter& p) {
   return flat.narrow(0, p.offset, p.storage).view({p.storage / p.columns(), p.columns()});
 }
 
-void ParamStore::refresh_work() const {
-  if (types_.mixed()) at::Tensor(work_).copy_(master_);
+void ParamStore::refresh_work(std::int64_t begin, std::int64_t end) const {
+  if (types_.mixed()) work_.narrow(0, begin, end - begin).copy_(master_.narrow(0, begin, end - begin));
 }
 
 Buffer buffer_of(const at::Tensor& t) {

@@ -56,7 +56,8 @@ class ParamStore {
 
   /// work = master rounded to bf16; nothing when they are one buffer. After initialization, loading and
   /// broadcasting.
-  void refresh_work() const;
+  void refresh_work() const { refresh_work(0, size()); }
+  void refresh_work(std::int64_t begin, std::int64_t end) const;
 
  private:
   Types types_;

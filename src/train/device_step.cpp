@@ -69,7 +69,8 @@ void DeviceStep::micro_step(std::int64_t step, std::int64_t k) {
   inputs_.copy_(source.narrow(1, k * inputs_.size(1), inputs_.size(1)));
   m.tokens_R = inputs_[0], m.targets_R = inputs_[1];
   const bool meets_others = parts_.host->size() > 1 && k + 1 == parts_.micro_batches();
-  const bool may_capture = steps_ >= kEagerSteps && !m.dropout && !meets_others;
+  const bool waits = parts_.exchange->weights_under_way();
+  const bool may_capture = steps_ >= kEagerSteps && !m.dropout && !meets_others && !waits;
   run_through(parts_.exchange->accumulates(k) ? further_ : first_, may_capture,
               [&] { run_micro_batch(parts_, m, k); });
 }

@@ -13,8 +13,8 @@ namespace weightscope {
 
 /// A training step on a GPU that the host only starts: micro-batches and the update are captured as CUDA
 /// graphs (eagerly with dropout, whose masks change with the step, and where gradients of several ranks
-/// meet), tokens go over on a copy stream, loss and norm come back when they are there. The host waits only
-/// for an update that is measured with monitor.gradients.
+/// meet or weights of other shards are awaited), tokens go over on a copy stream, loss and norm come back
+/// when they are there. The host waits only for an update that is measured with monitor.gradients.
 class DeviceStep {
  public:
   /// meter: may be null; borrowed.

@@ -70,6 +70,12 @@ void GradientExchange::sum_over_shards(std::span<double> values) const {
 void GradientExchange::share_updated_weights() {
   std::visit([](auto& way) { way.share_updated_weights(); }, way_);
 }
+void GradientExchange::await_weights(std::int64_t offset) {
+  std::visit([&](auto& way) { way.await_weights(offset); }, way_);
+}
+bool GradientExchange::weights_under_way() const {
+  return std::visit([](const auto& way) { return way.weights_under_way(); }, way_);
+}
 void GradientExchange::broadcast_weights() {
   std::visit([](auto& way) { way.broadcast_weights(); }, way_);
 }

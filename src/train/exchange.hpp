@@ -49,8 +49,13 @@ class GradientExchange {
   bool shards() const { return shard().size() < store_->size(); }  ///< not everything is updated here
   void sum_over_shards(
       std::span<double> values) const;  ///< in place: what each owner knows of its shard only
-  void share_updated_weights();         ///< after the update of all shards
-  void broadcast_weights();             ///< rank 0's master weights to all, working copies too
+  /// After the update of all shards. Weights of other shards may still be on their way when it returns:
+  void share_updated_weights();
+  /// the elements from `offset` of the flat buffer on are about to be read, in master or work, by what is
+  /// put on the current stream.
+  void await_weights(std::int64_t offset = 0);
+  bool weights_under_way() const;  ///< somebody has to wait before reading all
+  void broadcast_weights();        ///< rank 0's master weights to all, working copies too
   /// All shards of `part` (shard() elements each) as one flat tensor; slot 0 or 1 names which spare memory
   /// carries it. Valid until the next step. With nothing sharded: part itself.
   at::Tensor gathered(const at::Tensor& part, int slot);

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
+#include "core/fault_point.hpp"
 #include "ops/ops.hpp"
 
 namespace weightscope {
@@ -46,53 +48,51 @@ double MessageExchange::factor() const { return reproducible_ || wire_ == Wire::
 
 void MessageExchange::ready(std::int64_t offset) {
   if (at_once()) return;
-  for (; next_ < bucket_ends_.size() && bucket_ends_[next_] <= offset; ++next_)
-    send({next_ == 0 ? 0 : bucket_ends_[next_ - 1], bucket_ends_[next_]});
+  for (; next_ < bucket_ends_.size() && bucket_ends_[next_] <= offset; ++next_) send(bucket(next_));
+}
+
+template <class F>
+void MessageExchange::by_owner(Shard bucket, F&& f) const {
+  const auto owner_of = [&](std::int64_t element) { return element / shard_.size(); };
+  for (auto owner = owner_of(bucket.begin); owner <= owner_of(bucket.end - 1); ++owner)
+    f(static_cast<int>(owner), Shard{std::max(bucket.begin, owner * shard_.size()),
+                                     std::min(bucket.end, (owner + 1) * shard_.size())});
 }
 
 void MessageExchange::send(Shard bucket) {
-  const auto part = [&](std::int64_t begin, std::int64_t end) {
-    return buffer_of(store_->grad().narrow(0, begin, end - begin));
-  };
-  if (!sharded()) {
-    const auto whole = part(bucket.begin, bucket.end);
-    return wire_ == Wire::bf16 ? comm_->all_reduce_sum_tree(whole, wire_) : comm_->all_reduce_mean(whole);
-  }
-  // Shards are cut without regard to buckets: a bucket goes to the few ranks whose shards it touches.
-  const auto owner_of = [&](std::int64_t element) { return element / shard_.size(); };
-  for (auto owner = owner_of(bucket.begin); owner <= owner_of(bucket.end - 1); ++owner)
-    comm_->reduce_mean(part(std::max(bucket.begin, owner * shard_.size()),
-                            std::min(bucket.end, (owner + 1) * shard_.size())),
-                       static_cast<int>(owner));
+  const auto& grad = store_->grad();
+  if (sharded())
+    return by_owner(bucket,
+                    [&](int owner, Shard part) { comm_->reduce_mean(buffer_of(part.of(grad)), owner); });
+  const auto whole = buffer_of(bucket.of(grad));
+  return wire_ == Wire::bf16 ? comm_->all_reduce_sum_tree(whole, wire_) : comm_->all_reduce_mean(whole);
 }
 
 void MessageExchange::finish() {
   const auto whole = buffer_of(store_->grad());
   if (at_once() && sharded())
-    comm_->reduce_scatter_sum_tree(whole, buffer_of(store_->grad().narrow(0, shard_.begin, shard_.size())),
-                                   wire_);
+    comm_->reduce_scatter_sum_tree(whole, buffer_of(shard_.of(store_->grad())), wire_);
   else if (at_once())
     comm_->all_reduce_sum_tree(whole, wire_);
   comm_->wait(whole.stream);
 }
 
 double MessageExchange::gradient_norm() const {
-  const double mine =
-      ops::sum_of_squares(store_->grad().narrow(0, shard_.begin, shard_.size())).item<double>();
+  const double mine = ops::sum_of_squares(shard_.of(store_->grad())).item<double>();
   return std::sqrt(sharded() ? host_->sum(mine) : mine);
 }
 
 at::Tensor MessageExchange::whole_gradient() {
   if (sharded()) {
     const auto whole = buffer_of(store_->grad());
-    comm_->all_gather(buffer_of(store_->grad().narrow(0, shard_.begin, shard_.size())), whole);
+    comm_->all_gather(buffer_of(shard_.of(store_->grad())), whole);
     comm_->wait(whole.stream);
   }
   return store_->grad();
 }
 
 at::Tensor MessageExchange::squares() {
-  auto mine = ops::sum_of_squares(store_->grad().narrow(0, shard_.begin, shard_.size()));
+  auto mine = ops::sum_of_squares(shard_.of(store_->grad()));
   if (sharded()) sum_over_ranks(mine);
   return mine;
 }
@@ -111,10 +111,28 @@ void MessageExchange::sum_over_shards(std::span<double> values) const {
 
 void MessageExchange::share_updated_weights() {
   if (!sharded()) return;
-  const auto whole = buffer_of(store_->master());
-  comm_->all_gather(buffer_of(store_->master().narrow(0, shard_.begin, shard_.size())), whole);
-  comm_->wait(whole.stream);
-  store_->refresh_work();
+  for (std::size_t i = bucket_ends_.size(); i-- > 0;) {  // forward reads from the end of the buffer
+    by_owner(bucket(i),
+             [&](int owner, Shard part) { comm_->broadcast(buffer_of(part.of(store_->master())), owner); });
+    comm_->mark(i);
+  }
+  arriving_ = bucket_ends_.size();
+  if (kFaultPoints && faulty_from("weights", 0)) hide_weights_for_test();
+}
+
+void MessageExchange::hide_weights_for_test() {
+  hidden_ = store_->master().clone();
+  at::Tensor(store_->master()).fill_(std::numeric_limits<double>::quiet_NaN());
+  shard_.of(store_->master()).copy_(shard_.of(hidden_));
+}
+
+void MessageExchange::await_weights(std::int64_t offset) {
+  for (; arriving_ > 0 && bucket_ends_[arriving_ - 1] > offset; --arriving_) {
+    const auto part = bucket(arriving_ - 1);
+    comm_->wait_for(arriving_ - 1, buffer_of(store_->master()).stream);
+    if (hidden_.defined()) part.of(store_->master()).copy_(part.of(hidden_));
+    store_->refresh_work(part.begin, part.end);
+  }
 }
 
 void MessageExchange::broadcast_weights() {
@@ -122,12 +140,13 @@ void MessageExchange::broadcast_weights() {
   comm_->broadcast(whole);
   comm_->wait(whole.stream);
   store_->refresh_work();
+  arriving_ = 0;
 }
 
 at::Tensor MessageExchange::gathered(const at::Tensor& part, int slot) {
   if (!sharded()) return part;
   auto whole = slot == 0 ? store_->grad() : at::empty_like(store_->grad());
-  auto mine = whole.narrow(0, shard_.begin, shard_.size());
+  auto mine = shard_.of(whole);
   mine.copy_(part);
   const auto buffer = buffer_of(whole);
   comm_->all_gather(buffer_of(mine), buffer);

@@ -14,12 +14,14 @@ namespace weightscope {
 struct Shard {
   std::int64_t begin = 0, end = 0;
   std::int64_t size() const { return end - begin; }
+  at::Tensor of(const at::Tensor& flat) const { return flat.narrow(0, begin, size()); }
 };
 
 /// Every rank holds everything and gradients meet by messages (MPI or NCCL), bucket by bucket while backward
 /// goes on: an all-reduce, or with ZeRO-1 a reduction to the owners of the bucket's elements, and each rank
 /// updates its shard. Sums in a fixed order, and shards of gradients that travel as bf16, wait for the end:
-/// all owners add up at the same time then. Members as in GradientExchange.
+/// all owners add up at the same time then. Updated shards come back by the same buckets, in the order in
+/// which the next forward pass reads them, while it goes on. Members as in GradientExchange.
 class MessageExchange {
  public:
   MessageExchange(const ParallelConfig& config, const ParamStore& store, TensorComm& comm,
@@ -37,6 +39,8 @@ class MessageExchange {
   void sum_over_ranks(at::Tensor& value);
   void sum_over_shards(std::span<double> values) const;
   void share_updated_weights();
+  void await_weights(std::int64_t offset);
+  bool weights_under_way() const { return arriving_ > 0; }
   void broadcast_weights();
   at::Tensor gathered(const at::Tensor& part, int slot);
   double factor() const;  ///< what the collectives divide by
@@ -44,7 +48,13 @@ class MessageExchange {
  private:
   /// Nothing is sent before all gradients are final.
   bool at_once() const { return reproducible_ || (sharded() && wire_ == Wire::bf16); }
+  Shard bucket(std::size_t i) const { return {i == 0 ? 0 : bucket_ends_[i - 1], bucket_ends_[i]}; }
   void send(Shard bucket);
+  /// f(owner, part) for each rank whose shard has a part of the bucket: shards are cut without regard to
+  /// buckets.
+  template <class F>
+  void by_owner(Shard bucket, F&& f) const;
+  void hide_weights_for_test();
   bool sharded() const { return shard_.size() < store_->size(); }
   const ParamStore* store_;
   TensorComm* comm_;
@@ -53,7 +63,9 @@ class MessageExchange {
   Wire wire_;
   Shard shard_;
   std::vector<std::int64_t> bucket_ends_;
-  std::size_t next_ = 0;
+  std::size_t next_ = 0;      ///< bucket of gradients to send
+  std::size_t arriving_ = 0;  ///< buckets of weights, the first ones, that nobody has waited for
+  at::Tensor hidden_;         ///< weights that a test keeps until then
 };
 
 /// Ends of buckets of about `megabytes`, cut where a block's parameters begin; the last end is the size of

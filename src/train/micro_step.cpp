@@ -24,10 +24,18 @@ void run_micro_batch(const TrainParts& parts, const MicroBatch& batch, std::int6
   auto& exchange = *parts.exchange;
   const double weight = exchange.token_weight(parts.config->train.global_batch * parts.config->model.block);
   const auto write = exchange.accumulates(k) ? ops::Write::add : ops::Write::assign;
-  gpt.forward(batch);
+  const int layers = parts.config->model.layers;
+  exchange.await_weights(gpt.final_offset(0));
+  gpt.forward_embedding(batch);
+  for (int layer = 0; layer < layers; ++layer) {
+    exchange.await_weights(gpt.final_offset(layer + 1));
+    gpt.forward_block(layer, batch);
+  }
+  exchange.await_weights();
+  gpt.forward_output();
   gpt.backward_head(batch, weight, write);
-  exchange.ready(k, gpt.final_offset(parts.config->model.layers));
-  for (int layer = parts.config->model.layers - 1; layer >= 0; --layer) {
+  exchange.ready(k, gpt.final_offset(layers));
+  for (int layer = layers - 1; layer >= 0; --layer) {
     gpt.backward_block(layer, batch, write);
     exchange.ready(k, gpt.final_offset(layer));
   }

@@ -26,7 +26,8 @@ struct TrainParts {
 /// Micro-batch k of this rank in step `step`; the caller adds tokens and targets.
 MicroBatch describe_micro_batch(const TrainParts& parts, std::int64_t step, std::int64_t k);
 
-/// Forward and backward of micro-batch k; gradients go to the exchange as they become final.
+/// Forward and backward of micro-batch k; weights are awaited as they are read, gradients go to the exchange
+/// as they become final.
 void run_micro_batch(const TrainParts& parts, const MicroBatch& batch, std::int64_t k);
 
 /// For tests: a gradient that is not finite, where the environment asks for it.

@@ -23,6 +23,8 @@ class NodeExchange {
   at::Tensor whole_gradient();
   void sum_over_shards(std::span<double> values) const { buffers_->node().sum(values); }
   void share_updated_weights() { buffers_->fence(); }
+  void await_weights(std::int64_t) {}
+  bool weights_under_way() const { return false; }
   void broadcast_weights();
   at::Tensor gathered(const at::Tensor& part, int slot);
   double factor() const { return 1.0; }

@@ -33,6 +33,7 @@ std::vector<WeightSlice> Trainer::replicated_state() const {
 
 bool Trainer::check_replicas(std::int64_t step) {
   if (host_->size() == 1) return false;
+  exchange_->await_weights();
   const auto difference = compare_replicas(*host_, replicated_state());
   if (!difference) return false;
   // At the start nothing can have aged: then the exchange itself is at fault. And when all others agree

@@ -169,6 +169,7 @@ void Trainer::after_update(std::int64_t done, const StepResult& result) {
 
 void Trainer::evaluate_at(std::int64_t done) {
   if (!val_file_ || config_.eval.every == 0) return;
+  exchange_->await_weights();
   const auto result = evaluate(*host_, *gpt_, *store_, *val_file_,
                                config_.eval.batches * config_.train.global_batch, config_.train.micro_batch);
   val_loss_ = result.loss;
@@ -183,12 +184,14 @@ void Trainer::evaluate_at(std::int64_t done) {
 }
 
 void Trainer::probe_at(std::int64_t done) {
+  exchange_->await_weights();
   auto row = probe(*host_, *gpt_, *store_, *val_file_, config_.monitor.probe_blocks);
   row.step = done;
   host_->together([&] { recorder_->add(row); });
 }
 
 void Trainer::spectra_at(std::int64_t done) {
+  exchange_->await_weights();
   auto row = spectra(*host_, *store_, config_.model);
   row.step = done;
   host_->together([&] { recorder_->add(row); });
@@ -196,12 +199,14 @@ void Trainer::spectra_at(std::int64_t done) {
 
 void Trainer::snapshot_at(std::int64_t done, const StepResult& last) {
   fault_point("snapshot", host_->rank(), done);
+  exchange_->await_weights();
   recorder_->begin_snapshot(done, epoch_of(done), tokens_of(done), wall_time(), last);
   if (!step_->overlaps()) recorder_->finish_snapshot();  // on a GPU it is measured beside the next step
 }
 
 void Trainer::checkpoint_at(std::int64_t done, bool last) {
   fault_point("checkpoint", host_->rank(), done);
+  exchange_->await_weights();
   recorder_->finish_snapshot();
   CheckpointInfo info;
   info.step = done, info.seed = config_.seed, info.tokens = tokens_of(done), info.epoch = epoch_of(done),

@@ -43,9 +43,13 @@ UpdateMeter::HostSlices UpdateMeter::mine(const at::Tensor& flat, bool copied) c
   return part;
 }
 
-void UpdateMeter::keep_weights() { before_ = mine(parts_.store->master(), true); }
+void UpdateMeter::keep_weights() {
+  parts_.exchange->await_weights();
+  before_ = mine(parts_.store->master(), true);
+}
 
 UpdateRecord UpdateMeter::measure(std::int64_t step, double lr) {
+  parts_.exchange->await_weights();
   UpdateRecord record;
   record.gradient = measure_gradient();  // first: the moments travel through the same memory
   record.budget = measure_budget(step, lr);

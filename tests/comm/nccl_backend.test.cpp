@@ -80,6 +80,33 @@ TEST_F(Nccl, CollectiveWaitsForItsProducerAndTheConsumerForIt) {
   EXPECT_NE(own, calls[0].stream);
 }
 
+TEST_F(Nccl, ConsumersWaitForWhatWasMarkedOnly) {
+  auto nccl = backend();
+  auto x = values(10);
+  fake::state().calls.clear();
+  for (const std::size_t slot : {2U, 0U, 2U}) nccl.broadcast(of(x), host.size() - 1), nccl.mark(slot);
+  nccl.wait_for(0, reinterpret_cast<void*>(0x43));
+  nccl.wait_for(2, reinterpret_cast<void*>(0x44));
+  std::vector<fake::Call> marks, waits;
+  const auto& calls = fake::state().calls;
+  for (std::size_t i = 1; i < calls.size(); ++i) {
+    if (calls[i].name == "cudaEventRecord" && calls[i - 1].name == "ncclBroadcast") {
+      marks.push_back(calls[i]);
+      EXPECT_EQ(calls[i].stream, calls[i - 1].stream) << "right behind it, on its stream";
+    }
+    if (calls[i].name == "cudaStreamWaitEvent" && calls[i].stream != calls[2].stream)
+      waits.push_back(calls[i]);
+  }
+  ASSERT_EQ(marks.size(), 3U);
+  EXPECT_NE(marks[0].event, marks[1].event);
+  EXPECT_EQ(marks[0].event, marks[2].event) << "a slot keeps its event";
+  ASSERT_EQ(waits.size(), 2U);
+  EXPECT_EQ(waits[0].event, marks[1].event);
+  EXPECT_EQ(waits[0].stream, reinterpret_cast<void*>(0x43));
+  EXPECT_EQ(waits[1].event, marks[2].event);
+  EXPECT_EQ(waits[1].stream, reinterpret_cast<void*>(0x44));
+}
+
 TEST_F(Nccl, MessagesBeyondTwoToTheThirtyAreSplit) {
   auto nccl = backend();
   fake::state().moves_nothing = true;
@@ -161,9 +188,11 @@ TEST_F(Nccl, GivesTheResultsOfTheMpiBackend) {
         mpi.reduce_mean(piece(host_buffer(d), r), static_cast<int>(r));
   nccl.all_gather(part(of(c)), of(c)), mpi.all_gather(part(host_buffer(d)), host_buffer(d));
   for (std::size_t i = 0; i < c.size(); ++i) EXPECT_NEAR(c[i], d[i], 1e-6F);
-  auto e = values(77), f = values(77);
-  nccl.broadcast(of(e)), mpi.broadcast(host_buffer(f));
-  EXPECT_EQ(e, f);
+  for (int owner = 0; owner < host.size(); ++owner) {
+    auto e = values(77), f = values(77);
+    nccl.broadcast(of(e), owner), mpi.broadcast(host_buffer(f), owner);
+    EXPECT_EQ(e, f);
+  }
 }
 
 TEST_F(Nccl, SumsInTheOrderOfTheMpiBackendBitForBit) {

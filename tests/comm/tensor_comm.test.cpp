@@ -41,11 +41,13 @@ TEST(TensorComm, MeanIsTheSameOnEveryRank) {
   }
 }
 
-TEST(TensorComm, BroadcastGivesRankZerosBytes) {
+TEST(TensorComm, BroadcastGivesTheOwnersBytes) {
   World w;
-  std::vector<float> x(257, static_cast<float>(w.rank()) + 1);
-  w.comm.broadcast(of(x));
-  EXPECT_EQ(x, std::vector<float>(257, 1.0F));
+  for (std::size_t owner = 0; owner < w.size(); ++owner) {
+    std::vector<float> x(257, static_cast<float>(w.rank()) + 1);
+    w.comm.broadcast(of(x), static_cast<int>(owner));
+    EXPECT_EQ(x, std::vector<float>(257, static_cast<float>(owner) + 1));
+  }
 }
 
 /// Neighbours first, then neighbouring pairs and so on; one that has no neighbour goes up as it is.

@@ -83,6 +83,43 @@ def test_sharded_moments_give_the_weights_of_whole_ones(program: Program, tiny: 
     assert largest_difference(state(program.folder / "whole", 12), state(program.folder / "sharded", 12)) < 2e-5
 
 
+# Whoever reads weights is at some step the first to do so after the update.
+READERS = {
+    "monitor__replicas_every": 4,
+    "eval__every": 3,
+    "monitor__probe_every": 5,
+    "monitor__spectra_every": 7,
+    "monitor__every": 11,
+    "monitor__early": "none",
+    "checkpoint__every": 2,
+    "checkpoint__keep": 9,
+}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"monitor__gradients": "true", "monitor__every": 12},  # weights are kept at step 11, where nobody else reads
+        {"train__precision": "bf16", "model__tied": "false"},  # the head has a bucket of its own
+        {"parallel__reduction": "reproducible"},
+    ],
+    ids=["fp32", "gradients", "bf16", "reproducible"],
+)
+def test_nobody_reads_weights_of_other_shards_before_they_are_there(
+    program: Program, tiny: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]
+) -> None:
+    sharded = {"parallel__zero": 1, "parallel__shared_memory": "off", "parallel__bucket_mb": 0.001}
+    every = READERS | sharded | settings
+    program.train(tiny, "early", ranks=2, **every)
+    monkeypatch.setenv("WEIGHTSCOPE_FAULT_FROM", "weights:0")
+    program.train(tiny, "late", ranks=2, **every)
+    assert train_rows(program, "early") == train_rows(program, "late")
+    for step in range(2, 13, 2):
+        assert same_bits(state(program.folder / "early", step), state(program.folder / "late", step)) == []
+    assert experiment_differences(program.folder / "early" / EXPERIMENT, program.folder / "late" / EXPERIMENT) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 def test_a_signal_to_one_rank_saves_and_ends_all_with_75(program: Program, tiny: Path, number: signal.Signals) -> None:
     settings = {"train__steps": 400, "schedule__name": "constant", "checkpoint__every": 400, "eval__every": 400}

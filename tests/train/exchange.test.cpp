@@ -191,6 +191,36 @@ TEST(GradientExchange, ShardsOfANodeCoverTheBufferOnce) {
   EXPECT_EQ(got.shard.begin % ops::kSquareBlock, 0);
 }
 
+TEST(GradientExchange, WeightsOfOtherShardsAreThereOnceTheyWereAwaited) {
+  const auto host = HostComm::world();
+  auto comm = TensorComm::make(host, Place::host, 0, 60);
+  RunConfig config;
+  config.model = small_model();
+  config.parallel.zero = 1, config.parallel.bucket_mb = 0.001;
+  const ParamStore store(config.model, types_of(Precision::bf16), {}, host.size());
+  GradientExchange exchange(config.parallel, store, comm, host, nullptr, 1);
+  const auto shard = exchange.shard();
+  for (int round = 0; round < 2; ++round) {  // the second one as well
+    const auto updated = gradient(round, store.size()), half = updated.to(at::kBFloat16);
+    at::Tensor(store.master()).fill_(-1);
+    at::Tensor(store.work()).fill_(-1);
+    shard.of(store.master()).copy_(shard.of(updated));
+    exchange.share_updated_weights();
+    EXPECT_EQ(exchange.weights_under_way(), host.size() > 1);
+    if (host.size() == 1) break;
+    const auto ends = bucket_ends(store.parameters(), store.size(), config.parallel.bucket_mb);
+    for (auto i = ends.size(); i-- > 0;) {
+      const Shard wanted{i == 0 ? 0 : ends[i - 1], ends[i]}, rest{0, wanted.begin};
+      exchange.await_weights(wanted.begin + 1);  // one element of a bucket needs all of it
+      EXPECT_TRUE(at::equal(wanted.of(store.master()), wanted.of(updated)));
+      EXPECT_TRUE(at::equal(wanted.of(store.work()), wanted.of(half)));
+      EXPECT_TRUE((rest.of(store.work()) == -1).all().item<bool>()) << "what is not needed is not awaited";
+    }
+    EXPECT_FALSE(exchange.weights_under_way());
+    EXPECT_TRUE(at::equal(store.master(), updated));
+  }
+}
+
 TEST(Buckets, CutWhereBlocksBeginAndCoverEverything) {
   const auto table = parameter_table(small_model());
   const auto size = flat_size(table, 2);
