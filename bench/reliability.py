@@ -19,6 +19,7 @@ from workers import ENVIRONMENT, Command, WorkerError, interleave
 
 from train import SHAPES, Mode, Shape, our_command
 
+TEXT = ROOT / "data/kjv/train.bin"
 CADENCE = 50  # monitor.replicas_every
 ARRAYS = {"weights, moments in shards": 1, "weights and moments": 3}
 
@@ -47,7 +48,7 @@ def train(arguments: argparse.Namespace, folder: Path, steps: int, every: int) -
     config = folder / "run.yaml"
     config.write_text(
         f"name: reliability\noutput: {folder}/run\nmodel: {{{model}}}\n"
-        f"data: {{train: {ROOT}/data/kjv/train.bin}}\ntrain: {{steps: {steps}, global_batch: 4, micro_batch: 2}}\n"
+        f"data: {{train: {TEXT}}}\ntrain: {{steps: {steps}, global_batch: 4, micro_batch: 2}}\n"
         f"monitor: {{every: {steps}, early: none, replicas_every: 0}}\neval: {{every: 0}}\n"
         f"checkpoint: {{every: {every}, keep: 1}}\n"
     )
@@ -98,6 +99,8 @@ def parse() -> argparse.Namespace:
 
 def main() -> int:
     arguments = parse()
+    if not TEXT.exists():
+        raise WorkerError(f"{TEXT} is missing; ./launch/data.sh kjv makes it")
     compared, timings = comparing(arguments)
     saved, document = checkpoints(arguments)
     print(f"{compared}\n\n{saved}\n\n{caption()}")

@@ -155,7 +155,8 @@ void describe(Is<ParallelConfig> auto& c, V& v) {
   v("bucket_mb", c.bucket_mb, between(0.001, 4096),
     "gradient bucket [MiB]: all-reduced while backward goes on");
   v("reduction", c.reduction, any(),
-    "reproducible: one fixed summation tree, the same bits on 1, 2, 4 ... ranks");
+    "reproducible: one fixed summation tree, the same bits on 1, 2, 4 ... ranks; on GPUs also kernels that "
+    "repeat their bits, and a step without CUDA graphs");
   v("shared_memory", c.shared_memory, any(),
     "CPU ranks of a node reduce and update through memory they share; auto: memfd, else an MPI window, else "
     "messages; off: messages");

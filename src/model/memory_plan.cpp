@@ -53,6 +53,15 @@ bool runs_on_gpu(const RunConfig& c) {
          cuda_devices() > 0;
 }
 
+/// What cuDNN keeps of attention's backward pass to add up dq in a fixed order: dP of all heads, T rounded up
+/// to tiles (cudnn_frontend, scaled_dot_product_flash_attention.h).
+std::int64_t fixed_order_bytes(const RunConfig& c) {
+  constexpr std::int64_t kTile = 64;
+  if (c.parallel.reduction != Reduction::reproducible || c.train.precision != Precision::bf16) return 0;
+  const std::int64_t T = (c.model.block + kTile - 1) / kTile * kTile;
+  return 2 * c.train.micro_batch * c.model.heads * T * T;
+}
+
 /// Device memory of one GPU.
 std::vector<PlannedBytes> plan_gpu(const RunConfig& c, int world) {
   const auto types = types_of(c.train.precision);
@@ -71,6 +80,7 @@ std::vector<PlannedBytes> plan_gpu(const RunConfig& c, int world) {
           {"activations", activations},
           {"logits", head},
           {"workspace of cuBLAS and cuDNN", workspace},
+          {"attention's gradients added in a fixed order", fixed_order_bytes(c)},
           {"initial weights, for displacement", c.monitor.displacement ? 4 * n : 0},
           {"second moments of all ranks, for an update that is measured",
            c.monitor.gradients && c.parallel.zero == 1 && world > 1 ? 4 * n : 0},

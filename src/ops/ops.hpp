@@ -24,6 +24,12 @@ namespace weightscope::ops {
 enum class Write { assign, add };
 enum class Gelu { tanh, erf };
 
+/// From now on every operator gives the same bits for the same input on one kind of GPU with the same
+/// libraries: attention adds gradients in a fixed order, and products take the first algorithm that the
+/// library proposes instead of the fastest, which a restart may time otherwise. For the whole process, before
+/// the first operator runs; CPU kernels always repeat.
+void repeat_exactly();
+
 /// y_RN = x_RK · w_NKᵀ + b_N; b may be undefined. All work.
 void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN,
             const Gemm& gemm);

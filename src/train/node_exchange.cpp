@@ -44,8 +44,8 @@ NodeExchange::NodeExchange(const ParallelConfig& config, const ParamStore& store
 
 void NodeExchange::add_up(Shard part, const at::Tensor& into, std::span<double> squares) {
   std::vector<at::Tensor> parts;
-  for (const auto& gradient : gradients_) parts.push_back(gradient.narrow(0, part.begin, part.size()));
-  ops::sum_parts(parts, into.narrow(0, part.begin, part.size()), squares);
+  for (const auto& gradient : gradients_) parts.push_back(part.of(gradient));
+  ops::sum_parts(parts, part.of(into), squares);
 }
 
 void NodeExchange::add_up_over_nodes() {
@@ -55,7 +55,7 @@ void NodeExchange::add_up_over_nodes() {
     const Shard bucket{from, std::min(from + bucket_, store_->size())};
     add_up(share_of(bucket, node.rank(), node.size()), reduced_, unused);
     buffers_->fence();
-    if (node.is_root()) leaders_.start(buffer_of(reduced_.narrow(0, bucket.begin, bucket.size())));
+    if (node.is_root()) leaders_.start(buffer_of(bucket.of(reduced_)));
   }
   if (node.is_root()) leaders_.finish();
   buffers_->fence();
@@ -68,7 +68,7 @@ void NodeExchange::finish() {
     add_up(shard_, reduced_, squares);
   } else {
     add_up_over_nodes();
-    ops::squares_of_blocks(reduced_.narrow(0, shard_.begin, shard_.size()), squares);
+    ops::squares_of_blocks(shard_.of(reduced_), squares);
   }
   buffers_->fence();  // all block sums are there
 }
@@ -82,7 +82,7 @@ at::Tensor NodeExchange::whole_gradient() {
   if (buffers_->nodes() > 1) return reduced_;  // the leaders have brought all of it to each node
   auto whole = gradients_[0];
   if (!buffers_->node().is_root())  // whose own part is there already
-    whole.narrow(0, shard_.begin, shard_.size()).copy_(reduced_.narrow(0, shard_.begin, shard_.size()));
+    shard_.of(whole).copy_(shard_.of(reduced_));
   buffers_->fence();
   return whole;
 }
@@ -92,10 +92,7 @@ void NodeExchange::broadcast_weights() {
     buffers_->leaders().broadcast(
         std::span(static_cast<std::byte*>(store_->master().data_ptr()), store_->master().nbytes()));
   buffers_->fence();
-  if (store_->types().mixed())
-    store_->work()
-        .narrow(0, shard_.begin, shard_.size())
-        .copy_(store_->master().narrow(0, shard_.begin, shard_.size()));
+  if (store_->types().mixed()) shard_.of(store_->work()).copy_(shard_.of(store_->master()));
   buffers_->fence();
 }
 
@@ -103,7 +100,7 @@ at::Tensor NodeExchange::gathered(const at::Tensor& part, int slot) {
   if (buffers_->node().size() == 1) return part;
   // The gradients of local ranks 0 and 1 are free between steps and large enough.
   auto whole = gradients_[static_cast<std::size_t>(slot)];
-  whole.narrow(0, shard_.begin, shard_.size()).copy_(part);
+  shard_.of(whole).copy_(part);
   buffers_->fence();
   return whole;
 }

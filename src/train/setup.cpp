@@ -14,6 +14,7 @@
 #include "model/memory_plan.hpp"
 #include "model/slices.hpp"
 #include "model/weights_io.hpp"
+#include "ops/ops.hpp"
 #include "store/preflight.hpp"
 #include "train/gemm_tuner.hpp"
 #include "train/memory_use.hpp"
@@ -86,6 +87,7 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
     watchdog_.emplace(config.parallel.timeout_s, *options.stop_signal,
                       [this] { return last_checkpoint_text(); });
   host.together([&] { place_ = choose_place(config_, host); });
+  if (config_.parallel.reduction == Reduction::reproducible) ops::repeat_exactly();
   warm_up(types_of(config_.train.precision));
   open_data();
   open_run(options.resume);

@@ -85,7 +85,7 @@ void load_state(const HostComm& host, TensorComm& comm, const std::optional<Chec
     const auto whole = buffer_of(store.grad());
     comm.broadcast(whole);
     comm.wait(whole.stream);
-    at::Tensor(target).copy_(store.grad().narrow(0, optimizer.shard().begin, optimizer.shard().size()));
+    at::Tensor(target).copy_(optimizer.shard().of(store.grad()));
   }
 }
 

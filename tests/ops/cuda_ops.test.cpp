@@ -1,4 +1,5 @@
 // Products and attention in GPU memory, through cuBLASLt and cuDNN, compared with the CPU's in double.
+#include "ops/cuda/cudnn_attention.hpp"
 #include "ops/support.hpp"
 #include "support/device.hpp"
 
@@ -77,6 +78,29 @@ TEST_P(OnGpu, AttentionAgreesWithTheReference) {
     EXPECT_LT(relative_error(lse1.cpu(), lse2), 1e-4);
     EXPECT_LT(relative_error(d1.cpu(), d2), 2 * allowed()) << B << " " << T << " " << H << " " << D;
   }
+}
+
+class RepeatsOnGpu : public GpuTest {};
+
+TEST_F(RepeatsOnGpu, GradientsOfAttentionHaveTheSameBitsEachTime) {
+  const cuda::CudnnAttention::Shape shape{4, 1024, 12, 64};
+  const std::int64_t rows = shape.B * shape.T, width = shape.H * shape.D;
+  const auto qkv = gpu(random_tensor({rows, 3 * width}, at::kBFloat16)),
+             dout = gpu(random_tensor({rows, width}, at::kBFloat16)), out = at::empty_like(dout),
+             lse = gpu(at::empty({shape.B, shape.H, shape.T}));
+  cuda::CudnnAttention attention(cuda::Choice::repeatable);
+  const auto bytes = static_cast<std::int64_t>(attention.workspace_bytes(shape));
+  const auto space = at::empty({bytes}, qkv.options().dtype(at::kByte));
+  attention.forward(shape, qkv.data_ptr(), out.data_ptr(), lse.data_ptr<float>(), space.data_ptr(), nullptr);
+  const auto gradients = [&] {
+    const auto dqkv = at::zeros_like(qkv);
+    attention.backward(shape, dout.data_ptr(), qkv.data_ptr(), out.data_ptr(), lse.data_ptr<float>(),
+                       dqkv.data_ptr(), space.data_ptr(), nullptr);
+    return dqkv.cpu();
+  };
+  const auto first = gradients();
+  EXPECT_GT(first.abs().sum().item<double>(), 0);
+  for (int again = 0; again < 5; ++again) EXPECT_TRUE(at::equal(gradients(), first)) << again;
 }
 
 WEIGHTSCOPE_BOTH_TYPES(OnGpu);

@@ -31,6 +31,7 @@ std::vector<std::int64_t> strides(const Shape& s, std::int64_t parts) {
 }
 
 struct Plan {
+  Choice choice;
   fe::graph::Graph graph;
   std::vector<Tensor> tensors;
   std::int64_t workspace = 0;
@@ -63,13 +64,17 @@ struct Plan {
     check_graph(graph.build_operation_graph(handle), "build_operation_graph");
     check_graph(graph.create_execution_plans({fe::HeurMode_t::A}), "create_execution_plans");
     check_graph(graph.check_support(handle), "check_support");
-    check_graph(graph.build_plans(handle, fe::BuildPlanPolicy_t::ALL), "build_plans");
-    workspace = graph.get_autotune_workspace_size();
+    const bool all = choice == Choice::fastest;
+    check_graph(graph.build_plans(
+                    handle, all ? fe::BuildPlanPolicy_t::ALL : fe::BuildPlanPolicy_t::HEURISTICS_CHOICE),
+                "build_plans");
+    workspace = all ? graph.get_autotune_workspace_size() : graph.get_workspace_size();
   }
   /// pointers: in the order in which the tensors were named.
   void run(cudnnHandle_t handle, const std::vector<void*>& pointers, void* space, cudaStream_t stream) {
     std::unordered_map<Tensor, void*> pack;
     for (std::size_t i = 0; i < tensors.size(); ++i) pack[tensors[i]] = pointers[i];
+    if (choice == Choice::repeatable) return check_graph(graph.execute(handle, pack, space), "execute");
     const auto execute = [&](std::int64_t plan) {
       return graph.execute_plan_at_index(handle, pack, space, plan);
     };
@@ -106,11 +111,13 @@ void build_backward(Plan& plan, const Shape& s, cudnnHandle_t handle) {
   plan.start();
   const auto q = plan.input(s, 3, "q"), k = plan.input(s, 3, "k"), v = plan.input(s, 3, "v"),
              out = plan.input(s, 1, "out"), dout = plan.input(s, 1, "dout"), lse = plan.statistics(s);
-  auto [dq, dk, dv] = plan.graph.sdpa_backward(q, k, v, out, dout, lse,
-                                               fe::graph::SDPA_backward_attributes()
-                                                   .set_name("attention_backward")
-                                                   .set_causal_mask(true)
-                                                   .set_attn_scale(scale_of(s)));
+  auto [dq, dk, dv] =
+      plan.graph.sdpa_backward(q, k, v, out, dout, lse,
+                               fe::graph::SDPA_backward_attributes()
+                                   .set_name("attention_backward")
+                                   .set_causal_mask(true)
+                                   .set_deterministic_algorithm(plan.choice == Choice::repeatable)
+                                   .set_attn_scale(scale_of(s)));
   for (const auto& t : {dq, dk, dv}) plan.output(t, s, 3);
   plan.build(handle);
 }
@@ -128,6 +135,7 @@ struct CudnnAttention::Impl {
     Shape shape;
     Plan forward, backward;
   };
+  Choice choice;
   cudnnHandle_t handle = nullptr;
   std::list<Pair> plans;
 
@@ -136,13 +144,14 @@ struct CudnnAttention::Impl {
       if (pair.shape == shape) return pair;
     auto& pair = plans.emplace_back();
     pair.shape = shape;
+    pair.forward.choice = pair.backward.choice = choice;
     build_forward(pair.forward, shape, handle);
     build_backward(pair.backward, shape, handle);
     return pair;
   }
 };
 
-CudnnAttention::CudnnAttention() : impl_(std::make_unique<Impl>()) {
+CudnnAttention::CudnnAttention(Choice choice) : impl_(std::make_unique<Impl>(choice)) {
   check(cudnnCreate(&impl_->handle), "cudnnCreate");
 }
 CudnnAttention::~CudnnAttention() {
@@ -151,7 +160,7 @@ CudnnAttention::~CudnnAttention() {
 }
 
 bool CudnnAttention::serves(std::int64_t D, int capability) {
-  return capability >= 90 && D % 8 == 0 && D <= 128;
+  return capability >= 80 && D % 8 == 0 && D <= 128;
 }
 
 std::size_t CudnnAttention::workspace_bytes(const Shape& shape) {

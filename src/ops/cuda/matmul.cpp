@@ -121,11 +121,12 @@ Candidates candidates(cublasLtHandle_t handle, const Plan& plan, const Product2D
 }  // namespace
 
 struct Multiplier::Impl {
+  Choice choice;
   cublasLtHandle_t handle = nullptr;
   std::map<Key, Plan> plans;
 };
 
-Multiplier::Multiplier() : impl_(std::make_unique<Impl>()) {
+Multiplier::Multiplier(Choice choice) : impl_(std::make_unique<Impl>(choice)) {
   check(cublasLtCreate(&impl_->handle), "cublasLtCreate");
 }
 
@@ -149,7 +150,8 @@ void Multiplier::run(const Product2D& p, void* workspace, std::size_t workspace_
   };
   if (fresh) {
     const auto c = candidates(impl_->handle, plan, p, workspace_bytes);
-    const bool timed = !p.add && !is_captured(on);  // what adds would add several times
+    const bool timed = impl_->choice == Choice::fastest && !p.add &&  // what adds would add several times
+                       !is_captured(on);
     const auto best =
         timed ? fastest(static_cast<std::size_t>(c.count), on,
                         [&](std::size_t i) { return multiply(c.found[i].algo) == CUBLAS_STATUS_SUCCESS; })

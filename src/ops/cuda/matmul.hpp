@@ -5,6 +5,10 @@
 
 namespace weightscope::ops::cuda {
 
+/// Of the ways that a library offers: the fastest, timed, which may differ from start to start and may add in
+/// any order; or the first one, adding in a fixed order.
+enum class Choice : std::uint8_t { fastest, repeatable };
+
 /// What is done to a product before it is written. bias: + bias_N. gelu: aux_RN = x · wᵀ + bias as it is, y =
 /// GELU(aux), tanh approximation. gelu_slope: y = (dy · w) · GELU'(aux).
 enum class Epilogue : std::uint8_t { none, bias, gelu, gelu_slope };
@@ -22,12 +26,12 @@ struct Product2D {
   void* aux = nullptr;         ///< bf16 [rows, columns]
 };
 
-/// cuBLASLt with the fastest of the algorithms that its heuristic names for a shape, timed where a shape is
+/// cuBLASLt. Choice::fastest: of the algorithms that its heuristic names for a shape, timed where a shape is
 /// met first. What adds to its destination, or is recorded into a graph, takes the first one if it is met
 /// first.
 class Multiplier {
  public:
-  Multiplier();
+  explicit Multiplier(Choice choice);
   Multiplier(const Multiplier&) = delete;
   Multiplier& operator=(const Multiplier&) = delete;
   ~Multiplier();

@@ -60,6 +60,8 @@ at::Tensor sum_of_squares(const at::Tensor&) { refuse(); }
 
 namespace weightscope::ops {
 
+void repeat_exactly() {}
+
 struct DeviceUpdate::Impl {};
 DeviceUpdate::DeviceUpdate(const std::vector<FlatPart>&, std::int64_t, std::int64_t, const Settings&,
                            const at::Tensor&) {

@@ -6,9 +6,17 @@
 
 #include <array>
 
+#include "ops/ops.hpp"
+
 namespace weightscope::ops::cuda {
 
-Workbench::Workbench(c10::Device device) : device_(device) {
+namespace {
+
+Choice chosen = Choice::fastest;
+
+}  // namespace
+
+Workbench::Workbench(c10::Device device) : multiplier(chosen), attention(chosen), device_(device) {
   const auto* properties = at::cuda::getDeviceProperties(device.index());
   capability = 10 * properties->major + properties->minor;
 }
@@ -21,6 +29,8 @@ Workbench& Workbench::of(const at::Tensor& t) {
   if (bench == nullptr) bench = new Workbench(t.device());
   return *bench;
 }
+
+void Workbench::choose(Choice choice) { chosen = choice; }
 
 void* Workbench::scratch(std::size_t bytes) {
   if (blocks_.empty() || blocks_.back().nbytes() < bytes)
@@ -37,3 +47,5 @@ at::Tensor pinned(std::size_t bytes) {
 }
 
 }  // namespace weightscope::ops::cuda
+
+void weightscope::ops::repeat_exactly() { cuda::Workbench::choose(cuda::Choice::repeatable); }

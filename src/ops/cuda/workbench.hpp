@@ -13,6 +13,8 @@ class Workbench {
  public:
   /// Of the device of `t`; lives as long as the process, as LibTorch's own handles do.
   static Workbench& of(const at::Tensor& t);
+  /// Choices of benches that are made from now on (ops::repeat_exactly).
+  static void choose(Choice choice);
 
   Multiplier multiplier;
   CudnnAttention attention;
