@@ -1,5 +1,6 @@
 // The kernels of ops/cuda in GPU memory, compared with the references. kernels_on_host.test.cpp runs the same
 // tests, and the same kernels, on the host.
+#include "ops/cuda/ops_cuda.hpp"
 #include "ops/device_update.hpp"
 #include "ops/support.hpp"
 #include "support/device.hpp"
@@ -120,6 +121,51 @@ TEST_F(EmbeddingKernels, AndItsGradientAgreeWithTheReference) {
       EXPECT_TRUE(at::equal(again, dwte1)) << "the sum must have one order";
     }
   }
+}
+
+struct AttentionResult {
+  at::Tensor out, lse, dqkv;
+};
+template <class Forward, class Backward>
+AttentionResult attend(const at::Tensor& qkv, const at::Tensor& dout, const Attention& a, Forward forward,
+                       Backward backward) {
+  const auto T = qkv.size(0) / a.batch;
+  AttentionResult r{at::full_like(dout, NAN),
+                    at::full({a.batch, a.heads, T}, NAN, qkv.options().dtype(at::kFloat)),
+                    at::full_like(qkv, NAN)};
+  forward(qkv, r.out, r.lse, a);
+  backward(dout, qkv, r.out, r.lse, r.dqkv, a);
+  return r;
+}
+
+TEST_P(DeviceKernels, TiledAttentionAgreesWithTheReferenceAndHasOneOrder) {
+  for (const auto& [B, T, H, D] : {std::array<std::int64_t, 4>{1, 1, 1, 1},
+                                   {2, 65, 3, 64},
+                                   {1, 200, 2, 24},
+                                   {3, 31, 1, 5},
+                                   {1, 70, 2, 80},
+                                   {1, 129, 1, 128},
+                                   {1, 33, 2, 256},
+                                   {1, 97, 1, 162}})
+    for (const double dropped : {0.0, 0.3}) {
+      const auto qkv = random_tensor({B * T, 3 * H * D}, work()),
+                 dout = random_tensor({B * T, H * D}, work());
+      Attention a{B, H, dropped, Philox(11), 5};
+      a.scale = T == 65 || T == 97 ? 0.3 : 1;
+      const auto wide = [](const at::Tensor& t) { return t.to(at::kFloat); };
+      const auto tiled =
+                     attend(gpu(qkv), gpu(dout), a, &cuda::tiled_attention, &cuda::tiled_attention_backward),
+                 plain =
+                     attend(wide(qkv), wide(dout), a, &reference::attention, &reference::attention_backward);
+      SCOPED_TRACE(testing::Message()
+                   << "B " << B << " T " << T << " H " << H << " D " << D << " p " << dropped);
+      EXPECT_LT(relative_error(tiled.out.cpu(), plain.out), allowed());
+      EXPECT_LT(relative_error(tiled.lse.cpu(), plain.lse), 1e-6);
+      EXPECT_LT(relative_error(tiled.dqkv.cpu(), plain.dqkv), 2 * allowed());
+      const auto again =
+          attend(gpu(qkv), gpu(dout), a, &cuda::tiled_attention, &cuda::tiled_attention_backward);
+      EXPECT_TRUE(at::equal(again.out, tiled.out) && at::equal(again.dqkv, tiled.dqkv));
+    }
 }
 
 TEST_P(DeviceKernels, DropoutDropsWhatTheCpuDrops) {

@@ -1,6 +1,8 @@
 // From tensors to the kernels of this folder.
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "ops/cuda/check.hpp"
 #include "ops/cuda/kernels.hpp"
 #include "ops/cuda/ops_cuda.hpp"
@@ -23,6 +25,17 @@ float* floats(const at::Tensor& on, Index count) {
 }
 
 bool adds(Write write) { return write == Write::add; }
+
+AttentionSizes sizes_of(const at::Tensor& qkv, const Attention& a) {
+  const Index width = qkv.size(1) / (3 * a.heads);
+  return {a.batch, qkv.size(0) / a.batch, a.heads, width,
+          static_cast<float>(a.scale / std::sqrt(static_cast<double>(width)))};
+}
+
+AttentionDropout dropout_of(const at::Tensor& qkv, const Attention& a) {
+  return {a.stream.key(), a.first_row * a.heads * (qkv.size(0) / a.batch),
+          static_cast<std::uint32_t>(a.dropout * 4294967296.0), static_cast<float>(1.0 / (1.0 - a.dropout))};
+}
 
 }  // namespace
 
@@ -95,6 +108,27 @@ void gelu_backward(const at::Tensor& x_RN, at::Tensor& dy_RN, at::Tensor& db_N, 
           "gelu_backward");
   });
   if (db_N.defined()) cuda::bias_backward(dy_RN, db_N, write);
+}
+
+void tiled_attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& a) {
+  with_type(qkv, [&](auto* null) {
+    using T = std::remove_pointer_t<decltype(null)>;
+    check(cuda::tiled_attention(data<const T>(qkv), data<T>(out), data<float>(lse), sizes_of(qkv, a),
+                                dropout_of(qkv, a), stream_of(qkv)),
+          "tiled_attention");
+  });
+}
+
+void tiled_attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
+                              const at::Tensor& lse, at::Tensor& dqkv, const Attention& a) {
+  with_type(qkv, [&](auto* null) {
+    using T = std::remove_pointer_t<decltype(null)>;
+    check(cuda::tiled_attention_backward(data<const T>(dout), data<const T>(qkv), data<const T>(out),
+                                         data<const float>(lse), data<T>(dqkv), sizes_of(qkv, a),
+                                         dropout_of(qkv, a), floats(qkv, qkv.size(0) * a.heads),
+                                         stream_of(qkv)),
+          "tiled_attention_backward");
+  });
 }
 
 void cross_entropy(at::Tensor& logits, const at::Tensor& targets_R, std::int64_t vocab, double dscale,

@@ -31,6 +31,29 @@ int layer_norm_backward(const T* dy, const float* s, const float* mean, const fl
                         float* ds, bool add_to_ds, T* ds_work, const NormGradients& out, bool add, Index R,
                         Index C, float* scratch, void* stream);
 
+/// Of causal attention: B, T, H, D, and what q·kᵀ is multiplied by.
+struct AttentionSizes {
+  Index batch, tokens, heads, width;
+  float scale;
+};
+/// Weights whose word of the Philox stream `key` is below the threshold are dropped, the others multiplied by
+/// `keep`; 0: none is. `first`: row of the stream for the first query of the first head.
+struct AttentionDropout {
+  std::uint64_t key;
+  Index first;
+  std::uint32_t threshold;
+  float keep;
+};
+constexpr Index kWidestHead = 256;
+template <class T>
+int tiled_attention(const T* qkv, T* out, float* lse, const AttentionSizes& s, const AttentionDropout& drop,
+                    void* stream);
+/// delta: B·H·T floats of scratch.
+template <class T>
+int tiled_attention_backward(const T* dout, const T* qkv, const T* out, const float* lse, T* dqkv,
+                             const AttentionSizes& s, const AttentionDropout& drop, float* delta,
+                             void* stream);
+
 template <class T>
 int gelu(const T* x, T* y, Index n, bool erf, void* stream);
 template <class T>

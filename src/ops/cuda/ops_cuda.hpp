@@ -12,6 +12,8 @@ bool serves_rows(const at::Tensor& work);
 bool serves_products(const at::Tensor& x_RK, std::int64_t N);
 /// Products with GELU inside: the tanh approximation.
 bool serves_gelu_products(const at::Tensor& x_RK, std::int64_t N, Gelu kind);
+/// Heads of up to 256 elements: cuDNN, or tiled_attention where it has no kernel and where weights are
+/// dropped.
 bool serves_attention(const at::Tensor& qkv, const Attention& shape);
 
 void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN);
@@ -34,6 +36,9 @@ void gelu_backward(const at::Tensor& x_RN, at::Tensor& dy_RN, at::Tensor& db_N, 
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& shape);
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
                         const at::Tensor& lse, at::Tensor& dqkv, const Attention& shape);
+void tiled_attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& shape);
+void tiled_attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
+                              const at::Tensor& lse, at::Tensor& dqkv, const Attention& shape);
 void cross_entropy(at::Tensor& logits, const at::Tensor& targets_R, std::int64_t vocab, double dscale,
                    at::Tensor& loss_sum);
 void embedding(const at::Tensor& tokens_R, const at::Tensor& wte, const at::Tensor& wpe, std::int64_t T,

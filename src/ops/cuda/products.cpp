@@ -37,6 +37,11 @@ CudnnAttention::Shape shape_of(const at::Tensor& qkv, const Attention& a) {
   return {a.batch, qkv.size(0) / a.batch, a.heads, qkv.size(1) / (3 * a.heads), a.scale};
 }
 
+bool cudnn_serves(const at::Tensor& qkv, const Attention& a) {
+  return qkv.scalar_type() == at::kBFloat16 && a.dropout == 0 &&
+         CudnnAttention::serves(qkv.size(1) / (3 * a.heads), Workbench::of(qkv).capability);
+}
+
 void* attention_space(Workbench& bench, const CudnnAttention::Shape& shape) {
   return bench.scratch(std::max<std::size_t>(kWorkspace, bench.attention.workspace_bytes(shape)));
 }
@@ -53,8 +58,7 @@ bool serves_gelu_products(const at::Tensor& x_RK, std::int64_t N, Gelu kind) {
 }
 
 bool serves_attention(const at::Tensor& qkv, const Attention& a) {
-  return qkv.is_cuda() && qkv.scalar_type() == at::kBFloat16 && a.dropout == 0 &&
-         CudnnAttention::serves(qkv.size(1) / (3 * a.heads), Workbench::of(qkv).capability);
+  return serves(qkv) && qkv.size(1) / (3 * a.heads) <= kWidestHead;
 }
 
 void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN) {
@@ -91,6 +95,7 @@ void linear_backward_weight(const at::Tensor& dy_RN, const at::Tensor& x_RK, at:
 }
 
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& a) {
+  if (!cudnn_serves(qkv, a)) return tiled_attention(qkv, out, lse, a);
   auto& bench = Workbench::of(qkv);
   const auto shape = shape_of(qkv, a);
   bench.attention.forward(shape, qkv.data_ptr(), out.data_ptr(), data<float>(lse),
@@ -99,6 +104,7 @@ void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const At
 
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
                         const at::Tensor& lse, at::Tensor& dqkv, const Attention& a) {
+  if (!cudnn_serves(qkv, a)) return tiled_attention_backward(dout, qkv, out, lse, dqkv, a);
   auto& bench = Workbench::of(qkv);
   const auto shape = shape_of(qkv, a);
   bench.attention.backward(shape, dout.data_ptr(), qkv.data_ptr(), out.data_ptr(), data<float>(lse),
