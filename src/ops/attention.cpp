@@ -5,17 +5,16 @@
 namespace weightscope::ops {
 namespace {
 
-bool kernel_serves(const at::Tensor& qkv, const Attention& a) { return has_kernel(qkv) && a.dropout == 0; }
-
 cpu::AttentionShape shape_of(const at::Tensor& qkv, const Attention& a) {
-  return {a.batch, qkv.size(0) / a.batch, a.heads, qkv.size(1) / (3 * a.heads), static_cast<float>(a.scale)};
+  const std::int64_t T = qkv.size(0) / a.batch;
+  return {a.batch, T, a.heads, qkv.size(1) / (3 * a.heads), static_cast<float>(a.scale), drop_of(a, T)};
 }
 
 }  // namespace
 
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& a) {
   if (cuda::serves_attention(qkv, a)) return cuda::attention(qkv, out, lse, a);
-  if (!kernel_serves(qkv, a)) return reference::attention(qkv, out, lse, a);
+  if (!has_kernel(qkv)) return reference::attention(qkv, out, lse, a);
   with_kernels(qkv, [&](const auto& k, auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
     k.attention(pointer<T>(qkv), pointer<T>(out), pointer<float>(lse), shape_of(qkv, a));
@@ -25,7 +24,7 @@ void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const At
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
                         const at::Tensor& lse, at::Tensor& dqkv, const Attention& a) {
   if (cuda::serves_attention(qkv, a)) return cuda::attention_backward(dout, qkv, out, lse, dqkv, a);
-  if (!kernel_serves(qkv, a)) return reference::attention_backward(dout, qkv, out, lse, dqkv, a);
+  if (!has_kernel(qkv)) return reference::attention_backward(dout, qkv, out, lse, dqkv, a);
   with_kernels(qkv, [&](const auto& k, auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
     k.attention_backward(pointer<T>(dout), pointer<T>(qkv), pointer<T>(out), pointer<float>(lse),

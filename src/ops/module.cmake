@@ -32,7 +32,7 @@ if(WEIGHTSCOPE_CUDA)
     PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
 endif()
 weightscope_module(ops DEPS core PRIVATE ${device_libraries}
-  SOURCES gemm.cpp linear.cpp widened.cpp layer_norm.cpp qk_norm.cpp gelu.cpp attention.cpp attention_logits.cpp cross_entropy.cpp embedding.cpp dropout.cpp optimizer.cpp
+  SOURCES gemm.cpp linear.cpp widened.cpp layer_norm.cpp qk_norm.cpp gelu.cpp attention.cpp attention_logits.cpp cross_entropy.cpp embedding.cpp drop.cpp dropout.cpp optimizer.cpp
     cpu/dispatch.cpp cpu/scratch.cpp
     reference/layer_norm.cpp reference/qk_norm.cpp reference/gelu.cpp reference/attention.cpp reference/cross_entropy.cpp
     reference/embedding.cpp reference/dropout.cpp reference/optimizer.cpp ${device_sources})

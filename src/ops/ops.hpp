@@ -4,8 +4,8 @@
 // Shapes: B batch rows, T tokens, R = B·T, C width, H heads, D = C / H, V vocabulary (padded to Vp), K, N
 // in/out features. Every operator exists three times: a fused CPU kernel (ops/cpu, f32 and bf16), one for
 // GPUs (ops/cuda, the same types), and a plain LibTorch version in ops::reference that the others are tested
-// against. The reference also serves every case that has no kernel: float64, attention with dropout, on GPUs
-// qk_norm, fp32 attention, and rows that are no multiple of 8.
+// against. The reference also serves every case that has no kernel: float64, and on GPUs qk_norm, heads wider
+// than 256 and rows that are no multiple of 8.
 //
 // "work" tensors are f32, bf16 or f64 (activations and the weights that GEMMs read); "full" tensors are f32,
 // or f64 when work is f64 (residual stream, statistics, gradients, master weights).
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/philox.hpp"
+#include "ops/drop.hpp"
 #include "ops/gemm.hpp"
 
 namespace weightscope::ops {
@@ -92,6 +93,8 @@ struct Attention {
   std::int64_t first_row = 0;
   double scale = 1;  ///< of the logits, on top of 1/√D
 };
+/// Of its weights, query by query: row (b·H + h)·T + i.
+Drop drop_of(const Attention& shape, std::int64_t T);
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& shape);
 /// dqkv [B·T, 3C] from dout [B·T, C] and what forward read and wrote.
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,

@@ -23,14 +23,17 @@ TEST_P(AttentionTest, AgreesWithTheReference) {
                                   {3, 1, 1, 8},
                                   {1, 40, 5, 32},
                                   {1, 300, 1, 20}}) {
-    const auto qkv = random_tensor({B * T, 3 * H * D}, work()), dout = random_tensor({B * T, H * D}, work());
-    Attention a{B, H};
-    a.scale = T == 17 || T == 300 ? 0.3 : 1;
-    const auto fast = run(qkv, dout, a, &attention, &attention_backward),
-               plain = run(qkv, dout, a, &reference::attention, &reference::attention_backward);
-    EXPECT_LT(relative_error(fast.out, plain.out), allowed());
-    EXPECT_LT(relative_error(fast.lse, plain.lse), 1e-4);
-    EXPECT_LT(relative_error(fast.dqkv, plain.dqkv), 4 * allowed());
+    for (const double dropped : {0.0, 0.3}) {
+      const auto qkv = random_tensor({B * T, 3 * H * D}, work()),
+                 dout = random_tensor({B * T, H * D}, work());
+      Attention a{B, H, dropped, Philox(7), 3};
+      a.scale = T == 17 || T == 300 ? 0.3 : 1;
+      const auto fast = run(qkv, dout, a, &attention, &attention_backward),
+                 plain = run(qkv, dout, a, &reference::attention, &reference::attention_backward);
+      EXPECT_LT(relative_error(fast.out, plain.out), allowed());
+      EXPECT_LT(relative_error(fast.lse, plain.lse), 1e-4);
+      EXPECT_LT(relative_error(fast.dqkv, plain.dqkv), 4 * allowed());
+    }
   }
 }
 

@@ -9,9 +9,17 @@
 namespace weightscope::ops {
 namespace {
 
+constexpr Philox kMasks{2026};
+constexpr std::int64_t kFirstRow = (std::int64_t{1} << 32) + 5;
+
 struct Problem {
   cpu::AttentionShape shape;
   at::Tensor qkv, dout;
+  double dropped = 0;
+  void drop(double p) {
+    dropped = p;
+    shape.drop = drop_of(Attention{shape.batch, shape.heads, p, kMasks, kFirstRow}, shape.tokens);
+  }
 };
 struct Result {
   at::Tensor out, lse, dqkv;
@@ -56,7 +64,7 @@ Result run(const cpu::Kernels& k, const Problem& p) {
 
 /// The reference in double precision.
 Result exact(const Problem& p) {
-  const Attention a{p.shape.batch, p.shape.heads};
+  const Attention a{p.shape.batch, p.shape.heads, p.dropped, kMasks, kFirstRow};
   const auto qkv = p.qkv.to(at::kDouble), dout = p.dout.to(at::kDouble);
   Result r{at::empty_like(dout), at::empty({a.batch, a.heads, p.shape.tokens}, at::kDouble),
            at::empty_like(qkv)};
@@ -106,18 +114,20 @@ const cpu::AttentionShape kShapes[] = {
 };
 
 TEST_P(AttentionKernels, AgreeWithDoublePrecision) {
-  for (const auto& s : kShapes) {
-    SCOPED_TRACE(testing::Message() << "B" << s.batch << " T" << s.tokens << " H" << s.heads << " D"
-                                    << s.width);
-    const auto p = problem(s, work());
-    const auto got = run(kernels(), p), want = exact(p);
-    EXPECT_LT(distance(got.out, want.out), half() ? 2.5e-3 : 1e-6);
-    EXPECT_LT(distance(got.dqkv, want.dqkv), half() ? 3.5e-3 : 2e-6);
-    EXPECT_LT(relative_error(got.out, want.out), half() ? 8e-3 : 2e-6);  // no single value is off
-    EXPECT_LT(relative_error(got.dqkv, want.dqkv), half() ? 1e-2 : 4e-6);
-    EXPECT_LT((got.lse.to(at::kDouble) - want.lse).abs().max().item<double>(), half() ? 1.5e-4 : 3e-6);
-    EXPECT_TRUE(fence_holds(got.out) && fence_holds(got.lse) && fence_holds(got.dqkv));
-  }
+  for (const auto& s : kShapes)
+    for (const double dropped : {0.0, 0.25}) {
+      SCOPED_TRACE(testing::Message() << "B" << s.batch << " T" << s.tokens << " H" << s.heads << " D"
+                                      << s.width << " p " << dropped);
+      auto p = problem(s, work());
+      p.drop(dropped);
+      const auto got = run(kernels(), p), want = exact(p);
+      EXPECT_LT(distance(got.out, want.out), half() ? 2.5e-3 : 1e-6);
+      EXPECT_LT(distance(got.dqkv, want.dqkv), half() ? 3.5e-3 : 2e-6);
+      EXPECT_LT(relative_error(got.out, want.out), half() ? 8e-3 : 2e-6);  // no single value is off
+      EXPECT_LT(relative_error(got.dqkv, want.dqkv), half() ? 1e-2 : 4e-6);
+      EXPECT_LT((got.lse.to(at::kDouble) - want.lse).abs().max().item<double>(), half() ? 1.5e-4 : 3e-6);
+      EXPECT_TRUE(fence_holds(got.out) && fence_holds(got.lse) && fence_holds(got.dqkv));
+    }
 }
 
 TEST_P(AttentionKernels, AreAsExactAsLibTorchsOwn) {
@@ -137,7 +147,8 @@ TEST_P(AttentionKernels, GiveTheSameBitsForAnyNumberOfThreads) {
   const int before = omp_get_max_threads();
   // One head in several parts, several heads in parts, one part per head.
   for (const auto& s : {cpu::AttentionShape{1, 1100, 1, 40}, {1, 700, 3, 16}, {4, 33, 3, 24}}) {
-    const auto p = problem(s, work());
+    auto p = problem(s, work());
+    p.drop(s.tokens == 700 ? 0.1 : 0);
     omp_set_num_threads(1);
     const auto alone = run(kernels(), p);
     for (const int threads : {2, 3, 7}) {

@@ -1,3 +1,4 @@
+#include "ops/cpu/dispatch.hpp"
 #include "ops/support.hpp"
 
 namespace weightscope::ops {
@@ -11,6 +12,25 @@ TEST_P(Dropout, MaskIsThatOfTheReference) {
   reference::dropout(x2, 0.3, stream, 12);
   EXPECT_TRUE(at::equal(x1 == 0, x2 == 0));
   EXPECT_LT(relative_error(x1, x2), allowed());
+}
+
+TEST(DropoutKernels, OfEveryInstructionSetDropTheSame) {
+  const Philox stream(5, "site");
+  for (const std::int64_t first_row : {std::int64_t{0}, (std::int64_t{1} << 33) + 7})
+    for (const std::int64_t C : {1, 3, 8, 31, 32, 33, 203}) {
+      const auto x = random_tensor({5, C}, at::kFloat);
+      auto expected = x.clone();
+      reference::dropout(expected, 0.3, stream, first_row);
+      for (const auto* k : cpu::usable_kernels()) {
+        SCOPED_TRACE(k->isa);
+        const auto fence = at::full({5 * C + 64}, 9.0F), mine = fence.narrow(0, 0, 5 * C);
+        mine.copy_(x.view({-1}));
+        k->f32.dropout(mine.data_ptr<float>(), drop_of(0.3, stream, first_row), 5, C);
+        EXPECT_TRUE(at::equal(mine == 0, expected.view({-1}) == 0));
+        EXPECT_LT(relative_error(mine, expected.view({-1})), 1e-6);
+        EXPECT_TRUE((fence.narrow(0, 5 * C, 64) == 9).all().item<bool>());
+      }
+    }
 }
 
 TEST_P(Dropout, MasksFollowRowsNotCalls) {

@@ -3,6 +3,8 @@
 // cpu/kernels.inl once for each instruction set; kernels() picks the best that this machine has.
 #include <cstdint>
 
+#include "ops/drop.hpp"
+
 namespace weightscope::cpu {
 
 using Index = std::int64_t;
@@ -13,6 +15,7 @@ struct bf16 {
 struct AttentionShape {
   Index batch, tokens, heads, width;  ///< B, T, H, and the width of a head: D = C / H
   float scale = 1;                    ///< of the logits, on top of 1/√D
+  ops::Drop drop{};                   ///< row (b·H + h)·T + i for query i
 };
 
 /// Gains and biases [D] of the norms of q and k, and where their gradients go; no biases: null.
@@ -39,7 +42,7 @@ struct Typed {
   void (*column_sum)(const T* x, float* out, bool add, Index R, Index N);
   void (*add_to)(const T* x, float* out, bool add, Index n);
   double (*cross_entropy)(T* logits, const Index* targets, float dscale, Index R, Index V, Index stride);
-  void (*dropout)(T* x, double p, std::uint64_t key, Index first_row, Index R, Index C);
+  void (*dropout)(T* x, const ops::Drop& drop, Index R, Index C);
   /// Causal; lse is log Σ exp of each row's scores. The same bits for any number of threads.
   void (*attention)(const T* qkv, T* out, float* lse, const AttentionShape& shape);
   void (*attention_backward)(const T* dout, const T* qkv, const T* out, const float* lse, T* dqkv,

@@ -20,11 +20,13 @@
 
 #include "ops/cpu/embedding.inl"
 
-#include "ops/cpu/dropout.inl"
-
 #include "ops/cpu/adamw.inl"
 
 #include "ops/cpu/vectors.inl"
+
+#include "ops/cpu/philox.inl"
+
+#include "ops/cpu/dropout.inl"
 
 #include "ops/cpu/attention/words.inl"
 

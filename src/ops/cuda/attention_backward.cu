@@ -22,8 +22,7 @@ __global__ void __launch_bounds__(kThreads)
 template <class T, class Tile>
 __global__ void __launch_bounds__(kThreads)
     backward_queries(const T* __restrict__ dout, const T* __restrict__ qkv, const float* __restrict__ lse,
-                     const float* __restrict__ delta, T* __restrict__ dqkv, AttentionSizes s,
-                     AttentionDropout drop) {
+                     const float* __restrict__ delta, T* __restrict__ dqkv, AttentionSizes s, Drop drop) {
   auto *q = device::shared_memory<float>(), *d = q + Tile::kTile, *k = d + Tile::kTile, *v = k + Tile::kTile,
        *weights = v + Tile::kTile;
   const auto [row, column, sequence, statistic] = head_of_block(s);
@@ -45,7 +44,8 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
     load_tile<Tile>(k, of_head + s.heads * s.width + key * row, row, s.tokens - key, width);
     load_tile<Tile>(v, of_head + 2 * s.heads * s.width + key * row, row, s.tokens - key, width);
-    if (drop.threshold != 0) fill_factors<Tile, false>(weights, drop, drop.first + statistic + first, key);
+    if (drop.threshold != 0)
+      fill_factors<Tile, false>(weights, drop, drop.first_row + statistic + first, key);
     __syncthreads();
     float p[Tile::kRows][Tile::kRows], dp[Tile::kRows][Tile::kRows];
     multiply_rows<Tile>(q, k, width, p), multiply_rows<Tile>(d, v, width, dp);
@@ -69,8 +69,7 @@ __global__ void __launch_bounds__(kThreads)
 template <class T, class Tile>
 __global__ void __launch_bounds__(kThreads)
     backward_keys(const T* __restrict__ dout, const T* __restrict__ qkv, const float* __restrict__ lse,
-                  const float* __restrict__ delta, T* __restrict__ dqkv, AttentionSizes s,
-                  AttentionDropout drop) {
+                  const float* __restrict__ delta, T* __restrict__ dqkv, AttentionSizes s, Drop drop) {
   auto *k = device::shared_memory<float>(), *v = k + Tile::kTile, *q = v + Tile::kTile, *d = q + Tile::kTile,
        *weights = d + Tile::kTile;
   const auto [row, column, sequence, statistic] = head_of_block(s);
@@ -89,7 +88,8 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
     load_tile<Tile>(q, of_head + query * row, row, s.tokens - query, width);
     load_tile<Tile>(d, dout + (sequence + query) * (row / 3) + column, row / 3, s.tokens - query, width);
-    if (drop.threshold != 0) fill_factors<Tile, true>(weights, drop, drop.first + statistic + query, first);
+    if (drop.threshold != 0)
+      fill_factors<Tile, true>(weights, drop, drop.first_row + statistic + query, first);
     __syncthreads();
     float p[Tile::kRows][Tile::kRows], dp[Tile::kRows][Tile::kRows];
     multiply_rows<Tile>(k, q, width, p), multiply_rows<Tile>(v, d, width, dp);
@@ -125,8 +125,7 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class T>
 int tiled_attention_backward(const T* dout, const T* qkv, const T* out, const float* lse, T* dqkv,
-                             const AttentionSizes& s, const AttentionDropout& drop, float* delta,
-                             void* stream) {
+                             const AttentionSizes& s, const Drop& drop, float* delta, void* stream) {
   const int status =
       device::launch(row_products<T>, blocks_for(s.batch * s.heads * s.tokens, kThreads / kWarp), kThreads, 0,
                      stream, dout, out, delta, s);
@@ -144,7 +143,7 @@ int tiled_attention_backward(const T* dout, const T* qkv, const T* out, const fl
 
 #define WEIGHTSCOPE_INSTANTIATE(T)                                                      \
   template int tiled_attention_backward(const T*, const T*, const T*, const float*, T*, \
-                                        const AttentionSizes&, const AttentionDropout&, float*, void*);
+                                        const AttentionSizes&, const Drop&, float*, void*);
 WEIGHTSCOPE_INSTANTIATE(float)
 WEIGHTSCOPE_INSTANTIATE(bf16)
 

@@ -11,9 +11,8 @@ __device__ float over_columns(float v, F&& combine) {
 }
 
 template <class T, class Tile>
-__global__ void __launch_bounds__(kThreads)
-    forward(const T* __restrict__ qkv, T* __restrict__ out, float* __restrict__ lse, AttentionSizes s,
-            AttentionDropout drop) {
+__global__ void __launch_bounds__(kThreads) forward(const T* __restrict__ qkv, T* __restrict__ out,
+                                                    float* __restrict__ lse, AttentionSizes s, Drop drop) {
   auto *q = device::shared_memory<float>(), *keys = q + Tile::kTile, *weights = keys + Tile::kTile;
   const auto [row, column, sequence, statistic] = head_of_block(s);
   const Index first = static_cast<Index>(gridDim.y - 1 - blockIdx.y) * Tile::kEdge, rows = s.tokens - first;
@@ -30,7 +29,8 @@ __global__ void __launch_bounds__(kThreads)
   for (Index key = 0; key <= first; key += Tile::kEdge) {
     __syncthreads();
     load_tile<Tile>(keys, of_head + s.heads * s.width + key * row, row, s.tokens - key, width);
-    if (drop.threshold != 0) fill_factors<Tile, false>(weights, drop, drop.first + statistic + first, key);
+    if (drop.threshold != 0)
+      fill_factors<Tile, false>(weights, drop, drop.first_row + statistic + first, key);
     __syncthreads();
     float p[Tile::kRows][Tile::kRows];
     multiply_rows<Tile>(q, keys, width, p);
@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 template <class T>
-int tiled_attention(const T* qkv, T* out, float* lse, const AttentionSizes& s, const AttentionDropout& drop,
+int tiled_attention(const T* qkv, T* out, float* lse, const AttentionSizes& s, const Drop& drop,
                     void* stream) {
   return with_tiles(s.width, [&](auto tiles) {
     using Tile = decltype(tiles);
@@ -84,9 +84,7 @@ int tiled_attention(const T* qkv, T* out, float* lse, const AttentionSizes& s, c
   });
 }
 
-template int tiled_attention(const float*, float*, float*, const AttentionSizes&, const AttentionDropout&,
-                             void*);
-template int tiled_attention(const bf16*, bf16*, float*, const AttentionSizes&, const AttentionDropout&,
-                             void*);
+template int tiled_attention(const float*, float*, float*, const AttentionSizes&, const Drop&, void*);
+template int tiled_attention(const bf16*, bf16*, float*, const AttentionSizes&, const Drop&, void*);
 
 }  // namespace weightscope::ops::cuda

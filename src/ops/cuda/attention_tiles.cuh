@@ -128,7 +128,7 @@ __device__ void add_weighted_rows(const float* weights, const float* rows,
 /// What the weights of a tile are multiplied by: 0 where they are dropped, else 1 / (1 − p). `first`: row of
 /// the stream of the tile's first query. By query, or by key.
 template <class Tile, bool ByKey>
-__device__ void fill_factors(float* factors, const AttentionDropout& drop, Index first, Index key) {
+__device__ void fill_factors(float* factors, const Drop& drop, Index first, Index key) {
   const Philox stream(drop.key);
   for (int n = static_cast<int>(threadIdx.x); n < Tile::kEdge * Tile::kEdge / 4; n += kThreads) {
     const int i = n / (Tile::kEdge / 4), j = n % (Tile::kEdge / 4) * 4;

@@ -32,11 +32,6 @@ AttentionSizes sizes_of(const at::Tensor& qkv, const Attention& a) {
           static_cast<float>(a.scale / std::sqrt(static_cast<double>(width)))};
 }
 
-AttentionDropout dropout_of(const at::Tensor& qkv, const Attention& a) {
-  return {a.stream.key(), a.first_row * a.heads * (qkv.size(0) / a.batch),
-          static_cast<std::uint32_t>(a.dropout * 4294967296.0), static_cast<float>(1.0 / (1.0 - a.dropout))};
-}
-
 }  // namespace
 
 bool serves(const at::Tensor& work) {
@@ -114,7 +109,7 @@ void tiled_attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, co
   with_type(qkv, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
     check(cuda::tiled_attention(data<const T>(qkv), data<T>(out), data<float>(lse), sizes_of(qkv, a),
-                                dropout_of(qkv, a), stream_of(qkv)),
+                                drop_of(a, qkv.size(0) / a.batch), stream_of(qkv)),
           "tiled_attention");
   });
 }
@@ -125,8 +120,8 @@ void tiled_attention_backward(const at::Tensor& dout, const at::Tensor& qkv, con
     using T = std::remove_pointer_t<decltype(null)>;
     check(cuda::tiled_attention_backward(data<const T>(dout), data<const T>(qkv), data<const T>(out),
                                          data<const float>(lse), data<T>(dqkv), sizes_of(qkv, a),
-                                         dropout_of(qkv, a), floats(qkv, qkv.size(0) * a.heads),
-                                         stream_of(qkv)),
+                                         drop_of(a, qkv.size(0) / a.batch),
+                                         floats(qkv, qkv.size(0) * a.heads), stream_of(qkv)),
           "tiled_attention_backward");
   });
 }
@@ -161,9 +156,9 @@ void embedding_backward(const at::Tensor& dx_RC, const at::Tensor& tokens_R, std
 void dropout(at::Tensor& x_RC, double p, const Philox& stream, std::int64_t first_row) {
   with_type(x_RC, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
-    check(
-        cuda::dropout(data<T>(x_RC), p, stream.key(), first_row, x_RC.size(0), x_RC.size(1), stream_of(x_RC)),
-        "dropout");
+    check(cuda::dropout(data<T>(x_RC), drop_of(p, stream, first_row), x_RC.size(0), x_RC.size(1),
+                        stream_of(x_RC)),
+          "dropout");
   });
 }
 

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ops/drop.hpp"
+
 struct __nv_bfloat16;
 
 namespace weightscope::ops::cuda {
@@ -36,23 +38,14 @@ struct AttentionSizes {
   Index batch, tokens, heads, width;
   float scale;
 };
-/// Weights whose word of the Philox stream `key` is below the threshold are dropped, the others multiplied by
-/// `keep`; 0: none is. `first`: row of the stream for the first query of the first head.
-struct AttentionDropout {
-  std::uint64_t key;
-  Index first;
-  std::uint32_t threshold;
-  float keep;
-};
 constexpr Index kWidestHead = 256;
 template <class T>
-int tiled_attention(const T* qkv, T* out, float* lse, const AttentionSizes& s, const AttentionDropout& drop,
+int tiled_attention(const T* qkv, T* out, float* lse, const AttentionSizes& s, const Drop& drop,
                     void* stream);
 /// delta: B·H·T floats of scratch.
 template <class T>
 int tiled_attention_backward(const T* dout, const T* qkv, const T* out, const float* lse, T* dqkv,
-                             const AttentionSizes& s, const AttentionDropout& drop, float* delta,
-                             void* stream);
+                             const AttentionSizes& s, const Drop& drop, float* delta, void* stream);
 
 template <class T>
 int gelu(const T* x, T* y, Index n, bool erf, void* stream);
@@ -76,7 +69,7 @@ int embedding_backward(const float* dx, const Index* tokens, float* dwte, float*
                        Index T, Index C, Index vocab, Index positions, void* scratch, void* stream);
 
 template <class T>
-int dropout(T* x, double p, std::uint64_t key, Index first_row, Index R, Index C, void* stream);
+int dropout(T* x, const Drop& drop, Index R, Index C, void* stream);
 
 /// out[0] = Σ x² over tiles of kSquareTile elements; partial: one double a tile.
 int sum_of_squares(const float* x, Index n, double* out, double* partial, void* stream);

@@ -7,6 +7,7 @@ struct BackwardHead {
   const float* lse;  ///< [T]
   Matrix<T> dq, dk, dv;
   float scale;
+  ops::Drop drop;
 };
 
 template <class T>
@@ -48,13 +49,16 @@ void backward_chunk(const BackwardHead<T>& h, const Widths<T>& w, const Backward
   for (Index u = 0; u < count; ++u) {
     const Index diagonal = begin + u - origin, first = chunk.begin > diagonal ? chunk.begin : diagonal;
     in_runs(first * kPanelsPerBlock, end_panel, [&]<int N>(Index p, Count<N>) {
-      score_tile<T, N>(s, w, {u, p, p - chunk_panel, p * kLanes - diagonal * kBlock}, h.scale, next);
+      score_tile<T, N>(s, w,
+                       {u, p, p - chunk_panel, (begin + u) * kBlock, origin * kBlock + p * kLanes,
+                        p * kLanes - diagonal * kBlock},
+                       h.scale, h.drop, next);
     });
     const Index key = (begin + u) * kBlock;
     const Index left = u * kBlock * s.kStride + (first - chunk.begin) * w.kPairsPerBlock;
     const Index right = first * w.pairs_block(), sums = u * kBlock * w.padded;
     const Chunk seen{first, chunk.end, chunk.first, chunk.last};
-    sum_over_queries(s.weights + left, s.dout_pairs + right, seen, w, s.dv + sums, 1.0F,
+    sum_over_queries(s.weights + left, s.dout_pairs + right, seen, w, s.dv + sums, h.drop.keep,
                      h.dv.range(key, key + kBlock));
     sum_over_queries(s.dscores + left, s.q_pairs + right, seen, w, s.dk + sums, h.scale,
                      h.dk.range(key, key + kBlock));
@@ -151,11 +155,12 @@ void attention_backward(const T* dout, const T* qkv, const T* out, const float* 
   const bool whole = split.parts == 1;
   for (Index i = 0; i < split.heads && !whole; ++i) shared.finished[i] = 0;
   const auto head = [&](Index i) {
-    return BackwardHead<T>{head_of(qkv, shape, 3, 0, i),  head_of(qkv, shape, 3, 1, i),
-                           head_of(qkv, shape, 3, 2, i),  head_of(out, shape, 1, 0, i),
-                           head_of(dout, shape, 1, 0, i), lse + i * shape.tokens,
-                           head_of(dqkv, shape, 3, 0, i), head_of(dqkv, shape, 3, 1, i),
-                           head_of(dqkv, shape, 3, 2, i), logit_scale(shape)};
+    return BackwardHead<T>{head_of(qkv, shape, 3, 0, i),          head_of(qkv, shape, 3, 1, i),
+                           head_of(qkv, shape, 3, 2, i),          head_of(out, shape, 1, 0, i),
+                           head_of(dout, shape, 1, 0, i),         lse + i * shape.tokens,
+                           head_of(dqkv, shape, 3, 0, i),         head_of(dqkv, shape, 3, 1, i),
+                           head_of(dqkv, shape, 3, 2, i),         logit_scale(shape),
+                           from_row(shape.drop, i * shape.tokens)};
   };
   // Early keys are seen by more queries: tasks in the order of parts have the heavy ones first.
   for_tasks(split.tasks(), [&](Index task, Index next) {

@@ -1,7 +1,8 @@
 // The products of the backward pass (FlashAttention-2, Dao 2023, algorithm 2). They work on transposed
 // scores, [key][query], so that what belongs to a query (lse, delta) is a vector along the lanes. With P =
 // softmax weights,
-//   dV = Pᵀ·dO,  dPᵀ = V·dOᵀ,  dSᵀ = Pᵀ ∘ (dPᵀ − delta),  dK = dSᵀ·Q,  dQᵀ = Kᵀ·dSᵀ,  delta = Σ_d dO ∘ O.
+//   dV = Pᵀ·dO,  dPᵀ = V·dOᵀ,  dSᵀ = Pᵀ ∘ (dPᵀ − delta),  dK = dSᵀ·Q,  dQᵀ = Kᵀ·dSᵀ,  delta = Σ_d dO ∘ O;
+// where weights are dropped, P in dV and dPᵀ in dSᵀ are multiplied by the mask.
 namespace weightscope::cpu::WEIGHTSCOPE_ISA {
 
 constexpr Index kChunkBlocks = kChunkKeys / kBlock;  ///< query blocks whose weights are kept at a time
@@ -44,10 +45,11 @@ struct BackwardScratch {
 
 /// N panels of queries against block `key` of the keys: their weights and gradients of scores.
 struct TilePlace {
-  Index key;       ///< block among the kKeyBlocks
-  Index panel;     ///< first panel among all queries of the part
-  Index in_chunk;  ///< the same panel among those of the chunk
-  Index ahead;     ///< first query − first key: less than kBlock where the diagonal is near
+  Index key;                     ///< block among the kKeyBlocks
+  Index panel;                   ///< first panel among all queries of the part
+  Index in_chunk;                ///< the same panel among those of the chunk
+  Index first_key, first_query;  ///< of the head
+  Index ahead;                   ///< first query − first key: less than kBlock where the diagonal is near
 };
 
 /// exp(score·scale − lse), where the difference comes first: the logarithms may be much larger than it. Zero
@@ -69,12 +71,27 @@ template <class T, int M, int N>
       x[m][n] = lane + (static_cast<int>(ahead) + n * kLanes - m) < 0 ? Lanes{} : x[m][n];
 }
 
+/// Words of a tile whose first query is the stream's row drop.first_row.
+template <int N>
+void draw_tile(const ops::Drop& drop, Index key, LaneBits (&words)[kBlock][N]) {
+  for (int m = 0; m < kBlock; m += 4)
+    for (int n = 0; n < N; ++n) {
+      LaneBits four[4];
+      draw_across_rows(drop.key, drop.first_row + n * kLanes, (key + m) / 4, four);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) words[m + i][n] = four[i];
+    }
+}
+
 template <class T, int N>
 void score_tile(const BackwardScratch<T>& s, const Widths<T>& w, const TilePlace& at, float scale,
-                Prefetch& next) {
+                const ops::Drop& drop, Prefetch& next) {
   using W = Words<T>;
   constexpr int M = kTileRows<N>;
   const Index values = at.panel * kLanes, stored = at.in_chunk * kLanes / W::kPerWord;
+  const bool drops = drop.threshold != 0;
+  LaneBits words[kBlock][N];
+  if (drops) draw_tile(from_row(drop, at.first_query), at.first_key, words);
   for (int m = 0; m < kBlock; m += M) {
     const Index key = at.key * kBlock + m;
     Lanes p[M][N], ds[M][N];
@@ -84,15 +101,22 @@ void score_tile(const BackwardScratch<T>& s, const Widths<T>& w, const TilePlace
                     w.depth);
     soften_tile<T>(p, s.lse + values, scale, at.ahead - m);
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i)
-      W::template store_operand<N>(s.weights + (key + i) * s.kStride + stored, p[i]);
+    for (int i = 0; i < M; ++i) {
+      Lanes kept[N];
+#pragma GCC unroll 4
+      for (int n = 0; n < N; ++n) kept[n] = drops ? without_dropped(p[i][n], words[m + i][n], drop) : p[i][n];
+      W::template store_operand<N>(s.weights + (key + i) * s.kStride + stored, kept);
+    }
     clear(ds);
     multiply_add<W>(ds, w.column(s.v_panels, key), {s.dout_panels + at.panel * w.panel(), w.panel(), kLanes},
                     w.depth);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 4
-      for (int n = 0; n < N; ++n) ds[i][n] = p[i][n] * (ds[i][n] - load_lanes(s.delta + values + n * kLanes));
+      for (int n = 0; n < N; ++n) {
+        if (drops) ds[i][n] = without_dropped(ds[i][n] * drop.keep, words[m + i][n], drop);
+        ds[i][n] = p[i][n] * (ds[i][n] - load_lanes(s.delta + values + n * kLanes));
+      }
       W::template store_operand<N>(s.dscores + (key + i) * s.kStride + stored, ds[i]);
     }
     if constexpr (BackwardScratch<T>::kPairs)

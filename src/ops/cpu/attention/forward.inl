@@ -77,9 +77,11 @@ Lanes largest_scores(const ForwardScratch<T>& s, Index row, Index keys) {
   return most;
 }
 
-/// A row's scores become its weights exp2(score · scale_log2 − top); returns their sums by lanes.
+/// A row's scores become its weights exp2(score · scale_log2 − top); returns their sums by lanes, in which
+/// those that are dropped still count.
 template <class T>
-Lanes soften_row(const ForwardScratch<T>& s, Index row, Index keys, float scale_log2, float top) {
+Lanes soften_row(const ForwardScratch<T>& s, Index row, Index keys, float scale_log2, float top,
+                 const ops::Drop& drop) {
   Lanes sum{};
   for (Index first = 0; first < keys; first += kChunkKeys) {
     const float* scores = s.score(row, first);
@@ -92,6 +94,12 @@ Lanes soften_row(const ForwardScratch<T>& s, Index row, Index keys, float scale_
         e[n] = exp2_of<kExpDegree<T>>(load_lanes(scores + k + n * kLanes) * scale_log2 - top);
         sum += e[n];
       }
+      if (drop.threshold != 0) {
+        LaneBits words[2];
+        draw_along_row(drop.key, drop.first_row + row, (first + k) / 4, words);
+#pragma GCC unroll 2
+        for (int n = 0; n < N; ++n) e[n] = without_dropped(e[n], words[n], drop);
+      }
       Words<T>::template store_operand<N>(weights + k / Widths<T>::kPerWord, e);
     };
     Index k = 0;
@@ -102,13 +110,13 @@ Lanes soften_row(const ForwardScratch<T>& s, Index row, Index keys, float scale_
 }
 
 struct RowSums {
-  float inverse[kBlock], lse[kBlock];  ///< 1 / Σ weights; log Σ exp(score · scale)
+  float inverse[kBlock], lse[kBlock];  ///< 1 / ((1 − p) Σ weights), p dropped; log Σ exp(score · scale)
 };
 
 /// The scores of a block of queries with the first `keys` keys, kBlock of them around the diagonal, become
-/// weights.
+/// weights. `drop`: of the block's rows.
 template <class T>
-RowSums soften_block(const ForwardScratch<T>& s, Index keys, float scale_log2) {
+RowSums soften_block(const ForwardScratch<T>& s, Index keys, float scale_log2, const ops::Drop& drop) {
   RowSums result;
   for (int r = 0; r < kBlock; r += kLanes) {
     Lanes rows[kLanes];
@@ -119,9 +127,9 @@ RowSums soften_block(const ForwardScratch<T>& s, Index keys, float scale_log2) {
     const Lanes top = across(rows, [](Lanes a, Lanes b) { return larger(a, b); }) * scale_log2;
     float tops[kLanes];
     store_lanes(tops, top);
-    for (int i = 0; i < kLanes; ++i) rows[i] = soften_row(s, r + i, keys, scale_log2, tops[i]);
+    for (int i = 0; i < kLanes; ++i) rows[i] = soften_row(s, r + i, keys, scale_log2, tops[i], drop);
     const Lanes total = across(rows, [](Lanes a, Lanes b) { return a + b; });
-    store_lanes(result.inverse + r, 1.0F / total);
+    store_lanes(result.inverse + r, drop.keep / total);
     store_lanes(result.lse + r, top * kLn2 + log_of(total));
   }
   return result;
@@ -160,6 +168,7 @@ struct ForwardHead {
   Matrix<T> out;
   float* lse;   ///< [T]
   float scale;  ///< of q·k
+  ops::Drop drop;
 };
 
 /// Query blocks [begin, end) of one head.
@@ -176,7 +185,7 @@ void forward_part(const ForwardHead<T>& h, Index begin, Index end, Prefetch next
     const auto out = h.out.range(first, keys);
     pack_panels(whole_block(h.q, first, w, s.spare), w, s.q_panels);
     score_block(s, w, keys / kLanes, next);
-    const RowSums sums = soften_block(s, keys, h.scale * kLog2E);
+    const RowSums sums = soften_block(s, keys, h.scale * kLog2E, from_row(h.drop, first));
     for (Index r = 0; r < out.rows; ++r) h.lse[first + r] = sums.lse[r];
     weigh_values(s, w, keys, sums, out);
   }
@@ -197,9 +206,10 @@ template <class T>
 void attention(const T* qkv, T* out, float* lse, const AttentionShape& shape) {
   const Split split(shape);
   const auto head = [&](Index i) {
-    return ForwardHead<T>{head_of(qkv, shape, 3, 0, i), head_of(qkv, shape, 3, 1, i),
-                          head_of(qkv, shape, 3, 2, i), head_of(out, shape, 1, 0, i),
-                          lse + i * shape.tokens,       logit_scale(shape)};
+    return ForwardHead<T>{
+        head_of(qkv, shape, 3, 0, i),          head_of(qkv, shape, 3, 1, i), head_of(qkv, shape, 3, 2, i),
+        head_of(out, shape, 1, 0, i),          lse + i * shape.tokens,       logit_scale(shape),
+        from_row(shape.drop, i * shape.tokens)};
   };
   // Late queries see more keys: the heavy parts first.
   const auto part_of = [&](Index task) { return split.parts - 1 - task / split.heads; };
