@@ -1,6 +1,6 @@
 """Measures weightscope's training step on one GPU against PyTorch's, in the same run, and what a snapshot costs.
 
-bf16, random tokens, dropout 0, gradients clipped at 1, AdamW. Prints Markdown tables. What time or memory is too short
+bf16, random tokens, gradients clipped at 1, AdamW. Prints Markdown tables. What time or memory is too short
 for is named in them, not left out. bench/gpu.sh runs it together with the tests.
 """
 
@@ -50,6 +50,11 @@ CASES = {
         Shape("GPT-2 124M, 16 × 1024 tokens", *GPT2, 1024, 16),
         ("compile-cudnn", "compile-flash", "hf-compile", "eager", "hf-eager"),
         own={"weightscope": [], "weightscope, all weights measured at every step": ["--snapshots"]},
+    ),
+    "124M-16-dropout": Case(
+        Shape("GPT-2 124M, 16 × 1024 tokens, dropout 0.1", *GPT2, 1024, 16, 0.1),
+        ("compile-flash", "hf-compile"),
+        rounds=3,
     ),
     "124M-8x256": Case(Shape("GPT-2 124M, 8 × 256 tokens", *GPT2, 256, 8), ("compile-flash", "compile-graphs")),
     "1.5B-64": Case(

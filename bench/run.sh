@@ -10,8 +10,8 @@ cd "$(dirname "$0")/.."
 kind=${1:-full}
 case $kind in
   full) out=bench/results page=docs/performance.md options=() train=(--shapes S,M,M1024 --rounds 4 --peers plain,plain-compile)
-    beside=(--shapes M --rounds 3) exchange=() scaling=() parity=() safe=() ;;
-  quick) out=build/bench page=build/bench/performance.md options=(--quick) train=() beside=() exchange=(--rounds 2)
+    beside=(--shapes M --rounds 3) dropout=(--shapes S --rounds 4 --peers plain,plain-compile) exchange=() scaling=() parity=() safe=() ;;
+  quick) out=build/bench page=build/bench/performance.md options=(--quick) train=() beside=() dropout=() exchange=(--rounds 2)
     scaling=(--shape tiny --rounds 2 --block-seconds 0.1 --ranks 1,2) parity=(--shape tiny --steps 20) safe=(--quick) ;;
   -h|--help) sed -n '2,6p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
   *) echo "bench: unknown argument $kind (quick or full)" >&2; exit 2 ;;
@@ -36,6 +36,7 @@ exchange() {
 python bench/snapshot.py "${options[@]}" --json "$out/snapshot.json" | keep snapshot
 python bench/train.py "${options[@]}" "${train[@]}" --json "$out/train.json" | keep train
 python bench/train.py "${options[@]}" "${beside[@]}" --peers transformers --json "$out/train-transformers.json" | keep transformers
+python bench/train.py "${options[@]}" "${dropout[@]}" --dropout 0.2 --modes 1x2 --json "$out/train-dropout.json" | keep dropout
 exchange | keep exchange
 scaling() {
   python bench/scaling.py "${scaling[@]}" --json "$out/scaling.json"

@@ -41,6 +41,7 @@ Arguments parse(CLI::App& app, int argc, char** argv) {
   app.add_option("--width", a.model.width);
   app.add_option("--vocab", a.model.vocab);
   app.add_option("--block", a.model.block);
+  app.add_option("--dropout", a.model.dropout);
   app.add_option("--batch", a.batch, "sequences per step, over all ranks");
   app.add_option("--micro", a.micro, "sequences per micro-batch; 0: all that a rank has");
   app.add_option("--precision", a.precision)

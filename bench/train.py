@@ -1,13 +1,13 @@
 """Measures weightscope's training step against PyTorch's, in the same run.
 
-Tokens are random, dropout is 0, gradients are clipped at 1, the optimizer is AdamW. Prints Markdown tables.
+Tokens are random, gradients are clipped at 1, the optimizer is AdamW. Prints Markdown tables.
 """
 
 import argparse
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from peers.gemm_peer import FLOPS as GEMM_FLOPS
@@ -35,6 +35,7 @@ class Shape:
     vocab: int
     block: int
     batch: int
+    dropout: float = 0.0
 
     @property
     def flops(self) -> float:
@@ -43,7 +44,7 @@ class Shape:
         return self.batch * self.block * 6.0 * (weights + self.layers * self.block * self.width)
 
     def words(self) -> list[str]:
-        names = ("layers", "heads", "width", "vocab", "block", "batch")
+        names = ("layers", "heads", "width", "vocab", "block", "batch", "dropout")
         return [word for name in names for word in (f"--{name}", str(getattr(self, name)))]
 
 
@@ -125,7 +126,9 @@ def markdown(name: str, shape: Shape, groups: Sequence[Group]) -> str:
         "", "precision", "ranks × threads", "tokens/s", "ms per step (quartiles)", "time / weightscope's",
         "share of torch.mm", "MiB per rank",
     ]  # fmt: skip
-    return f"**{name}**: {shape.title}\n\n{table(heads, [line for group in groups for line in group.lines(shape)])}\n"
+    dropout = f", dropout {shape.dropout:g}" if shape.dropout else ""
+    lines = table(heads, [line for group in groups for line in group.lines(shape)])
+    return f"**{name}**: {shape.title}{dropout}\n\n{lines}\n"
 
 
 def parse() -> argparse.Namespace:
@@ -136,6 +139,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--shapes", type=names, help="of " + ", ".join(SHAPES) + " (default: S,M; with --quick tiny)")
     parser.add_argument("--precisions", type=names, default=["fp32", "bf16"])
     parser.add_argument("--modes", type=names, default=["1x2", "2x1"], help="ranks x threads per rank")
+    parser.add_argument("--dropout", type=float, default=0.0, help="of embeddings, attention weights and branches")
     parser.add_argument("--peers", type=names, default=["plain", "transformers"], help="of " + ", ".join(PEERS))
     parser.add_argument("--rounds", type=int, default=12, help="blocks per worker")
     parser.add_argument("--block-seconds", type=float, default=3.0, help="about how long a block takes")
@@ -158,7 +162,7 @@ def main() -> int:
     arguments = parse()
     document: list[dict[str, object]] = []
     for name in arguments.shapes:
-        shape = SHAPES[name]
+        shape = replace(SHAPES[name], dropout=arguments.dropout)
         groups: list[Group] = []
         for precision in arguments.precisions:
             for mode in map(Mode.parse, arguments.modes):
@@ -171,6 +175,7 @@ def main() -> int:
                 *rows, gemm = rows_of(interleave(commands, arguments.rounds, arguments.block_seconds))
                 groups.append(Group(precision, mode, rows, gemm))
                 group = {"shape": name, "precision": precision, "ranks": mode.ranks, "threads": mode.threads}
+                group["dropout"] = shape.dropout
                 document.append({**group, "tokens_per_step": shape.batch * shape.block, "rows": as_json([*rows, gemm])})
         print(markdown(name, shape, groups), flush=True)
     print(caption())

@@ -25,6 +25,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("layers", "heads", "width", "vocab", "block", "batch"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--model", choices=("plain", "transformers"), required=True)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
     parser.add_argument("--attention", choices=("auto", *ATTENTION), default="auto", help="of PyTorch's kernels")
@@ -37,7 +38,7 @@ def parse() -> argparse.Namespace:
 class Training:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.device = torch.device(arguments.device)
-        shape = Shape(*(getattr(arguments, n) for n in ("layers", "heads", "width", "vocab", "block")))
+        shape = Shape(*(getattr(arguments, n) for n in ("layers", "heads", "width", "vocab", "block", "dropout")))
         torch.manual_seed(1337)
         torch.set_float32_matmul_precision("high")
         with self.device:

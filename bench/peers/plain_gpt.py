@@ -16,6 +16,7 @@ class Shape:
     width: int
     vocab: int
     block: int
+    dropout: float = 0.0
 
     @property
     def padded_vocab(self) -> int:
@@ -26,7 +27,8 @@ class Block(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         width = shape.width
-        self.heads = shape.heads
+        self.heads, self.dropout = shape.heads, shape.dropout
+        self.drop = nn.Dropout(shape.dropout)
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.c_attn, self.attn_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.c_fc, self.mlp_proj = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
@@ -37,12 +39,13 @@ class Block(nn.Module):
             part.view(batch, tokens, self.heads, width // self.heads).transpose(1, 2)
             for part in self.c_attn(x).split(width, dim=2)
         )
-        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        dropout = self.dropout if self.training else 0.0
+        y = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
         return self.attn_proj(y.transpose(1, 2).reshape(batch, tokens, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attend(self.ln_1(x))
-        return x + self.mlp_proj(functional.gelu(self.c_fc(self.ln_2(x)), approximate="tanh"))
+        x = x + self.drop(self.attend(self.ln_1(x)))
+        return x + self.drop(self.mlp_proj(functional.gelu(self.c_fc(self.ln_2(x)), approximate="tanh")))
 
 
 class PlainGpt(nn.Module):
@@ -50,6 +53,7 @@ class PlainGpt(nn.Module):
         super().__init__()
         self.wte = nn.Embedding(shape.padded_vocab, shape.width)
         self.wpe = nn.Embedding(shape.block, shape.width)
+        self.drop = nn.Dropout(shape.dropout)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.ln_f = nn.LayerNorm(shape.width)
         self.lm_head = nn.Linear(shape.width, shape.padded_vocab, bias=False)
@@ -60,7 +64,7 @@ class PlainGpt(nn.Module):
 
     def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean cross entropy of int64 [B, T] tokens and next tokens."""
-        x = self.wte(tokens) + self.wpe(torch.arange(tokens.size(1), device=tokens.device))
+        x = self.drop(self.wte(tokens) + self.wpe(torch.arange(tokens.size(1), device=tokens.device)))
         for block in self.blocks:
             x = block(x)
         logits = self.lm_head(self.ln_f(x))

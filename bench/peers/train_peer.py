@@ -25,6 +25,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("layers", "heads", "width", "vocab", "block", "batch"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--model", choices=("plain", "transformers"), required=True)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--threads", type=int, default=1)
@@ -43,8 +44,8 @@ def transformers_model(shape: Shape) -> nn.Module:
             super().__init__()
             config = GPT2Config(
                 vocab_size=shape.vocab, n_positions=shape.block, n_embd=shape.width, n_layer=shape.layers,
-                n_head=shape.heads, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, use_cache=False,
-                bos_token_id=0, eos_token_id=0,
+                n_head=shape.heads, resid_pdrop=shape.dropout, embd_pdrop=shape.dropout, attn_pdrop=shape.dropout,
+                use_cache=False, bos_token_id=0, eos_token_id=0,
             )  # fmt: skip
             self.model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
 
@@ -64,7 +65,7 @@ def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
 
 class Training:
     def __init__(self, arguments: argparse.Namespace, rank: int, ranks: int) -> None:
-        shape = Shape(*(getattr(arguments, n) for n in ("layers", "heads", "width", "vocab", "block")))
+        shape = Shape(*(getattr(arguments, n) for n in ("layers", "heads", "width", "vocab", "block", "dropout")))
         torch.manual_seed(1337)
         self.model: nn.Module = PlainGpt(shape) if arguments.model == "plain" else transformers_model(shape)
         self.model.train()

@@ -13,7 +13,7 @@ cpu::AttentionShape shape_of(const at::Tensor& qkv, const Attention& a) {
 }  // namespace
 
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& a) {
-  if (cuda::serves_attention(qkv, a)) return cuda::attention(qkv, out, lse, a);
+  if (cuda::serves_heads(qkv, a.heads)) return cuda::attention(qkv, out, lse, a);
   if (!has_kernel(qkv)) return reference::attention(qkv, out, lse, a);
   with_kernels(qkv, [&](const auto& k, auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
@@ -23,7 +23,7 @@ void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const At
 
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
                         const at::Tensor& lse, at::Tensor& dqkv, const Attention& a) {
-  if (cuda::serves_attention(qkv, a)) return cuda::attention_backward(dout, qkv, out, lse, dqkv, a);
+  if (cuda::serves_heads(qkv, a.heads)) return cuda::attention_backward(dout, qkv, out, lse, dqkv, a);
   if (!has_kernel(qkv)) return reference::attention_backward(dout, qkv, out, lse, dqkv, a);
   with_kernels(qkv, [&](const auto& k, auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;

@@ -4,8 +4,8 @@
 // Shapes: B batch rows, T tokens, R = B·T, C width, H heads, D = C / H, V vocabulary (padded to Vp), K, N
 // in/out features. Every operator exists three times: a fused CPU kernel (ops/cpu, f32 and bf16), one for
 // GPUs (ops/cuda, the same types), and a plain LibTorch version in ops::reference that the others are tested
-// against. The reference also serves every case that has no kernel: float64, and on GPUs qk_norm, heads wider
-// than 256 and rows that are no multiple of 8.
+// against. The reference also serves every case that has no kernel: float64, and on GPUs heads wider than 256
+// and rows that are no multiple of 8.
 //
 // "work" tensors are f32, bf16 or f64 (activations and the weights that GEMMs read); "full" tensors are f32,
 // or f64 when work is f64 (residual stream, statistics, gradients, master weights).

@@ -123,6 +123,39 @@ TEST_F(EmbeddingKernels, AndItsGradientAgreeWithTheReference) {
   }
 }
 
+TEST_P(DeviceKernels, QkNormAndItsGradientAgreeWithTheReference) {
+  for (const auto& [R, H, D] :
+       {std::array<std::int64_t, 3>{1, 1, 2}, {37, 3, 20}, {5, 2, 64}, {700, 12, 33}, {3, 2, 256}})
+    for (const bool bias : {true, false}) {
+      const auto random = [&, D = D](double mean) { return random_tensor({D}, at::kFloat, 0.3) + mean; };
+      const QkNorm norm{random(1), bias ? random(0) : at::Tensor(), random(1),
+                        bias ? random(0) : at::Tensor()};
+      const auto each = [&](auto f) {
+        return QkNorm{f(norm.q_w_D), f(norm.q_b_D), f(norm.k_w_D), f(norm.k_b_D)};
+      };
+      const auto x = random_tensor({R, 3 * H * D}, work(), 3), dy = random_tensor({R, 3 * H * D}, work());
+      at::Tensor x1 = gpu(x), x2 = x.clone(), raw1 = gpu(at::zeros({R, 2 * H * D}, work())),
+                 raw2 = raw1.cpu().clone();
+      on_device::qk_norm(x1, raw1, each(gpu), H), reference::qk_norm(x2, raw2, norm, H);
+      SCOPED_TRACE(testing::Message() << R << " x " << H << " x " << D);
+      EXPECT_LT(relative_error(x1.cpu(), x2), allowed());
+      EXPECT_TRUE(at::equal(raw1.cpu(), raw2));
+      EXPECT_TRUE(at::equal(x1.cpu().narrow(1, 2 * H * D, H * D), x.narrow(1, 2 * H * D, H * D)));  // v
+      for (const auto write : {Write::assign, Write::add}) {
+        const auto g1 = each(gpu), g2 = each([](const at::Tensor&t) { return t.defined() ? t.clone() : t; });
+        at::Tensor d1 = gpu(dy), d2 = dy.clone();
+        on_device::qk_norm_backward(d1, raw1, each(gpu), g1, H, write);
+        reference::qk_norm_backward(d2, raw2, norm, g2, H, write);
+        EXPECT_LT(relative_error(d1.cpu(), d2), allowed() + 2e-5);
+        EXPECT_LT(relative_error(g1.q_w_D.cpu(), g2.q_w_D), 2e-5);
+        EXPECT_LT(relative_error(g1.k_w_D.cpu(), g2.k_w_D), 2e-5);
+        if (!bias) continue;
+        EXPECT_LT(relative_error(g1.q_b_D.cpu(), g2.q_b_D), 2e-5);
+        EXPECT_LT(relative_error(g1.k_b_D.cpu(), g2.k_b_D), 2e-5);
+      }
+    }
+}
+
 struct AttentionResult {
   at::Tensor out, lse, dqkv;
 };

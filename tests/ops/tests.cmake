@@ -11,5 +11,5 @@ endif()
 if(CUDA_RUNTIME_HEADERS)
   weightscope_test(ops/kernels_on_host.test.cpp LINK ops PRIVATE Torch::cpu LABELS fast SECONDS 300)
   weightscope_on_host(test_ops_kernels_on_host SOURCES ops/cuda/fused.cpp ops/cuda/device_update.cpp ops/cuda/layer_norm.cu
-    ops/cuda/column_sum.cu ops/cuda/gelu.cu ops/cuda/cross_entropy.cu ops/cuda/embedding.cu ops/cuda/dropout.cu ops/cuda/optimizer.cu ops/cuda/attention_forward.cu ops/cuda/attention_backward.cu)
+    ops/cuda/column_sum.cu ops/cuda/gelu.cu ops/cuda/cross_entropy.cu ops/cuda/embedding.cu ops/cuda/dropout.cu ops/cuda/optimizer.cu ops/cuda/qk_norm.cu ops/cuda/attention_forward.cu ops/cuda/attention_backward.cu)
 endif()

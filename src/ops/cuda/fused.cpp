@@ -26,6 +26,11 @@ float* floats(const at::Tensor& on, Index count) {
 
 bool adds(Write write) { return write == Write::add; }
 
+template <class F>
+QkNormPointers<F> pointers_of(const QkNorm& n) {
+  return {{data<F>(n.q_w_D), data<F>(n.k_w_D)}, {data<F>(n.q_b_D), data<F>(n.k_b_D)}};
+}
+
 AttentionSizes sizes_of(const at::Tensor& qkv, const Attention& a) {
   const Index width = qkv.size(1) / (3 * a.heads);
   return {a.batch, qkv.size(0) / a.batch, a.heads, width,
@@ -36,6 +41,10 @@ AttentionSizes sizes_of(const at::Tensor& qkv, const Attention& a) {
 
 bool serves(const at::Tensor& work) {
   return work.is_cuda() && (work.scalar_type() == at::kFloat || work.scalar_type() == at::kBFloat16);
+}
+
+bool serves_heads(const at::Tensor& qkv, std::int64_t heads) {
+  return serves(qkv) && qkv.size(1) / (3 * heads) <= kWidestHead;
 }
 
 bool serves_rows(const at::Tensor& work) {
@@ -103,6 +112,27 @@ void gelu_backward(const at::Tensor& x_RN, at::Tensor& dy_RN, at::Tensor& db_N, 
           "gelu_backward");
   });
   if (db_N.defined()) cuda::bias_backward(dy_RN, db_N, write);
+}
+
+void qk_norm(at::Tensor& qkv_R3C, at::Tensor& raw_R2C, const QkNorm& norm, std::int64_t heads) {
+  with_type(qkv_R3C, [&](auto* null) {
+    using T = std::remove_pointer_t<decltype(null)>;
+    check(cuda::qk_norm(data<T>(qkv_R3C), data<T>(raw_R2C), pointers_of<const float>(norm), qkv_R3C.size(0),
+                        heads, norm.q_w_D.size(0), stream_of(qkv_R3C)),
+          "qk_norm");
+  });
+}
+
+void qk_norm_backward(at::Tensor& dqkv_R3C, const at::Tensor& raw_R2C, const QkNorm& norm,
+                      const QkNorm& gradients, std::int64_t heads, Write write) {
+  const Index R = dqkv_R3C.size(0), D = norm.q_w_D.size(0);
+  with_type(dqkv_R3C, [&](auto* null) {
+    using T = std::remove_pointer_t<decltype(null)>;
+    check(cuda::qk_norm_backward(data<T>(dqkv_R3C), data<const T>(raw_R2C), pointers_of<const float>(norm),
+                                 pointers_of<float>(gradients), adds(write), R, heads, D,
+                                 floats(dqkv_R3C, qk_norm_scratch(R, heads, D)), stream_of(dqkv_R3C)),
+          "qk_norm_backward");
+  });
 }
 
 void tiled_attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& a) {

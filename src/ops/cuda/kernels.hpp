@@ -38,7 +38,7 @@ struct AttentionSizes {
   Index batch, tokens, heads, width;
   float scale;
 };
-constexpr Index kWidestHead = 256;
+constexpr Index kWidestHead = 256;  ///< of attention and qk_norm
 template <class T>
 int tiled_attention(const T* qkv, T* out, float* lse, const AttentionSizes& s, const Drop& drop,
                     void* stream);
@@ -46,6 +46,21 @@ int tiled_attention(const T* qkv, T* out, float* lse, const AttentionSizes& s, c
 template <class T>
 int tiled_attention_backward(const T* dout, const T* qkv, const T* out, const float* lse, T* dqkv,
                              const AttentionSizes& s, const Drop& drop, float* delta, void* stream);
+
+/// Of q and of k, D elements each; no biases: null.
+template <class F>
+struct QkNormPointers {
+  F *gain[2], *bias[2];
+};
+/// raw: null where nobody wants it.
+template <class T>
+int qk_norm(T* qkv, T* raw, const QkNormPointers<const float>& norm, Index R, Index H, Index D, void* stream);
+/// Floats of scratch that qk_norm_backward needs.
+Index qk_norm_scratch(Index R, Index H, Index D);
+template <class T>
+int qk_norm_backward(T* dqkv, const T* raw, const QkNormPointers<const float>& norm,
+                     const QkNormPointers<float>& gradients, bool add, Index R, Index H, Index D,
+                     float* scratch, void* stream);
 
 template <class T>
 int gelu(const T* x, T* y, Index n, bool erf, void* stream);

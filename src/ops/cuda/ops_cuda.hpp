@@ -12,9 +12,8 @@ bool serves_rows(const at::Tensor& work);
 bool serves_products(const at::Tensor& x_RK, std::int64_t N);
 /// Products with GELU inside: the tanh approximation.
 bool serves_gelu_products(const at::Tensor& x_RK, std::int64_t N, Gelu kind);
-/// Heads of up to 256 elements: cuDNN, or tiled_attention where it has no kernel and where weights are
-/// dropped.
-bool serves_attention(const at::Tensor& qkv, const Attention& shape);
+/// What serves() and has heads of up to 256 elements.
+bool serves_heads(const at::Tensor& qkv, std::int64_t heads);
 
 void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN);
 void linear_gelu(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& before_RN,
@@ -33,6 +32,10 @@ void layer_norm_backward(const at::Tensor& dy_RC, const at::Tensor& s_RC, const 
                          Write write);
 void gelu(const at::Tensor& x_RN, at::Tensor& y_RN, Gelu kind);
 void gelu_backward(const at::Tensor& x_RN, at::Tensor& dy_RN, at::Tensor& db_N, Gelu kind, Write write);
+void qk_norm(at::Tensor& qkv_R3C, at::Tensor& raw_R2C, const QkNorm& norm, std::int64_t heads);
+void qk_norm_backward(at::Tensor& dqkv_R3C, const at::Tensor& raw_R2C, const QkNorm& norm,
+                      const QkNorm& gradients, std::int64_t heads, Write write);
+/// Through cuDNN, or through tiled_attention where it has no kernel and where weights are dropped.
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& shape);
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const at::Tensor& out,
                         const at::Tensor& lse, at::Tensor& dqkv, const Attention& shape);

@@ -18,7 +18,7 @@ bool serves(const at::Tensor&) { return false; }
 bool serves_rows(const at::Tensor&) { return false; }
 bool serves_products(const at::Tensor&, std::int64_t) { return false; }
 bool serves_gelu_products(const at::Tensor&, std::int64_t, Gelu) { return false; }
-bool serves_attention(const at::Tensor&, const Attention&) { return false; }
+bool serves_heads(const at::Tensor&, std::int64_t) { return false; }
 
 void linear(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor&) { refuse(); }
 void linear_gelu(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor&, at::Tensor&) {
@@ -41,6 +41,10 @@ void layer_norm_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&
 }
 void gelu(const at::Tensor&, at::Tensor&, Gelu) { refuse(); }
 void gelu_backward(const at::Tensor&, at::Tensor&, at::Tensor&, Gelu, Write) { refuse(); }
+void qk_norm(at::Tensor&, at::Tensor&, const QkNorm&, std::int64_t) { refuse(); }
+void qk_norm_backward(at::Tensor&, const at::Tensor&, const QkNorm&, const QkNorm&, std::int64_t, Write) {
+  refuse();
+}
 void attention(const at::Tensor&, at::Tensor&, at::Tensor&, const Attention&) { refuse(); }
 void attention_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
                         at::Tensor&, const Attention&) {

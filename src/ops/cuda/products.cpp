@@ -57,10 +57,6 @@ bool serves_gelu_products(const at::Tensor& x_RK, std::int64_t N, Gelu kind) {
   return kind == Gelu::tanh && serves_products(x_RK, N);
 }
 
-bool serves_attention(const at::Tensor& qkv, const Attention& a) {
-  return serves(qkv) && qkv.size(1) / (3 * a.heads) <= kWidestHead;
-}
-
 void linear(const at::Tensor& x_RK, const at::Tensor& w_NK, const at::Tensor& b_N, at::Tensor& y_RN) {
   auto p = forward_product(x_RK, w_NK, y_RN);
   if (b_N.defined()) p.epilogue = Epilogue::bias, p.bias = b_N.data_ptr();
