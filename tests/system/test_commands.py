@@ -261,6 +261,7 @@ def test_a_command_of_one_rank_under_mpirun_runs_once_and_ends(program: Program)
                 "model__block": 128,
                 "train__global_batch": 16,
                 "train__micro_batch": 8,
+                "model__dropout": 0,
             },
         ),
         (
@@ -283,7 +284,7 @@ def test_planned_memory_is_what_a_run_takes(
     # oneDNN keeps the code it makes for each shape, 8 MB here. Where backends are measured anew it is there before the
     # run's own memory; where an earlier run has measured them it comes with the first step.
     monkeypatch.setenv("XDG_CACHE_HOME", str(program.folder / "cache"))
-    program.train(tiny, name, ranks=2 if "2-ranks" in name else 1, train__steps=3, model__dropout=0, **settings)
+    program.train(tiny, name, ranks=2 if "2-ranks" in name else 1, train__steps=3, **settings)
     memory = program.log(name, "memory")[-1]
     assert memory["measured_bytes"] == pytest.approx(memory["planned_bytes"], rel=0.10), memory
 
