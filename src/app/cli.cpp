@@ -6,6 +6,7 @@
 
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/suggest.hpp"
 
 namespace weightscope {
 namespace {
@@ -237,6 +238,30 @@ class Parser {
   CLI::App* current_ = nullptr;
 };
 
+/// What nobody expected, and what may have been meant.
+std::string usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const auto chosen = app.get_subcommands();
+  const auto* command = chosen.empty() ? &app : chosen.front();
+  const std::string help =
+      " (see " + (chosen.empty() ? "" : app.get_name() + " ") + command->get_name() + " --help)";
+  std::vector<std::string> known;
+  if (chosen.empty()) {
+    if (argc < 2) return "no command is given" + help;
+    const std::string wrong = argv[1];
+    if (wrong.starts_with("-")) return "unknown option " + wrong + help;
+    for (const auto* each : app.get_subcommands(nullptr)) known.push_back(each->get_name());
+    return "unknown command " + wrong + nearest(wrong, known) + help;
+  }
+  for (const auto* option : command->get_options())
+    for (const auto& name : option->get_lnames()) known.push_back("--" + name);
+  for (const auto& wrong : command->remaining())
+    if (wrong.starts_with("-")) {
+      const auto name = wrong.substr(0, wrong.find('='));
+      return "unknown option " + name + nearest(name, known) + help;
+    }
+  return error.what() + help;
+}
+
 }  // namespace
 
 CommandLine parse_command_line(int argc, char** argv) {
@@ -253,7 +278,7 @@ CommandLine parse_command_line(int argc, char** argv) {
     line.message = std::string(e.what()) + "\n";
   } catch (const CLI::ParseError& e) {
     line.run = nullptr;
-    line.message = e.what();
+    line.message = usage_error(parser.app(), e, argc, argv);
     line.exit_code = static_cast<int>(Fault::config);
   }
   return line;
