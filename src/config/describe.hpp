@@ -129,6 +129,9 @@ void describe(Is<TrainConfig> auto& c, V& v) {
     "job");
   v("recompute", c.recompute, any(),
     "keep only block inputs and compute the rest again in backward: less memory, about 1/3 more time");
+  v("cuda_graphs", c.cuda_graphs, any(),
+    "on GPUs: record what a step launches and start it as a whole. false: launch by launch, for profilers "
+    "and libraries that cannot be recorded");
   v("gemm", c.gemm, any(),
     "who multiplies matrices on CPUs. auto: the fastest for each shape, measured once per machine (aten in "
     "reproducible mode); torch-onednn: LibTorch's oneDNN, fp32 only; widened: bf16 operands in fp32, bf16 "

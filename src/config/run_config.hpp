@@ -55,6 +55,7 @@ struct TrainConfig {
   OnNonfinite nonfinite = OnNonfinite::stop;
   OnWriteError write_errors = OnWriteError::proceed;
   bool recompute = false;
+  bool cuda_graphs = true;
   GemmPolicy gemm = GemmPolicy::automatic;
 };
 struct OptimizerConfig {

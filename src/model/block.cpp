@@ -13,11 +13,7 @@ ops::Gelu gelu_of(const ModelConfig& model) {
 }  // namespace
 
 ops::Attention Gpt::attention_shape(int layer, const MicroBatch& batch) const {
-  return {batch_,
-          model_.heads,
-          batch.dropout ? model_.dropout : 0.0,
-          stream(batch, "attention", layer),
-          batch.first_row,
+  return {batch_, model_.heads, batch.dropout ? model_.dropout : 0.0, masks(batch, "attention", layer),
           attention_scale()};
 }
 

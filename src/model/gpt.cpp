@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "core/hash.hpp"
 #include "model/mup.hpp"
 
 // B batch, T tokens, R = B·T, C width, V vocabulary (padded), L layers.
@@ -59,13 +60,20 @@ Gpt::Block Gpt::block_views(const std::string& h) const {
   return block;
 }
 
-Philox Gpt::stream(const MicroBatch& batch, const char* site, int layer) const {
-  return Philox(batch.dropout_seed, std::string("dropout.") + site + "." + std::to_string(layer));
+ops::MaskOrigin mask_origin_of(const MicroBatch& batch) {
+  return {splitmix64(batch.dropout_seed), batch.first_row};
 }
+
+ops::Masks Gpt::masks(const MicroBatch& batch, const char* site, int layer) const {
+  return {name_key(std::string("dropout.") + site + "." + std::to_string(layer)), mask_origin_of(batch),
+          batch.mask_origin};
+}
+
+bool Gpt::draws_on_device() const { return ops::draws_on_device(whole_.blocks[0].qkv_R3C, model_.heads); }
 
 void Gpt::drop(at::Tensor& x_RC, const MicroBatch& batch, const char* site, int layer) const {
   if (batch.dropout && model_.dropout > 0)
-    ops::dropout(x_RC, model_.dropout, stream(batch, site, layer), batch.first_row * batch.T);
+    ops::dropout(x_RC, model_.dropout, masks(batch, site, layer), batch.T);
 }
 
 void Gpt::forward(const MicroBatch& batch) {

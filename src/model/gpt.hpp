@@ -17,7 +17,9 @@ struct MicroBatch {
   std::int64_t first_row = 0;  ///< global index of the first sample: dropout masks follow samples, not ranks
   std::uint64_t dropout_seed = 0;  ///< of (seed, step)
   bool dropout = false;
+  const ops::MaskOrigin* mask_origin = nullptr;  ///< mask_origin_of() in device memory: ops::Masks::on_device
 };
+ops::MaskOrigin mask_origin_of(const MicroBatch& batch);
 
 /// GPT-2 (Radford et al. 2019): learned positions, pre-LayerNorm blocks, fused c_attn, GELU, tied or untied
 /// head. Forward and backward are written by hand over preallocated buffers: no autograd, nothing allocated
@@ -69,6 +71,9 @@ class Gpt {
   /// backward_embedding (−1).
   std::int64_t final_offset(int layer) const;
   const ModelConfig& config() const { return model_; }
+  /// Whether MicroBatch::mask_origin is what decides over masks, so that a micro-batch can be replayed for
+  /// another.
+  bool draws_on_device() const;
   /// What attention logits are multiplied by on top of 1/√D (muP).
   double attention_scale() const { return attention_scale_; }
 
@@ -90,7 +95,7 @@ class Gpt {
   Norm norm_views(const std::string& name) const;
   Block block_views(const std::string& name) const;
   ops::Attention attention_shape(int layer, const MicroBatch& batch) const;
-  Philox stream(const MicroBatch& batch, const char* site, int layer) const;
+  ops::Masks masks(const MicroBatch& batch, const char* site, int layer) const;
   void drop(at::Tensor& x_RC, const MicroBatch& batch, const char* site, int layer) const;
   void forward_attention(int layer, const at::Tensor& residual_RC, const at::Tensor& branch_RC,
                          const MicroBatch& batch);

@@ -12,6 +12,10 @@ cpu::AttentionShape shape_of(const at::Tensor& qkv, const Attention& a) {
 
 }  // namespace
 
+bool draws_on_device(const at::Tensor& qkv_R3C, std::int64_t heads) {
+  return cuda::serves_heads(qkv_R3C, heads);
+}
+
 void attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, const Attention& a) {
   if (cuda::serves_heads(qkv, a.heads)) return cuda::attention(qkv, out, lse, a);
   if (!has_kernel(qkv)) return reference::attention(qkv, out, lse, a);

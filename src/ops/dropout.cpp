@@ -4,13 +4,13 @@
 
 namespace weightscope::ops {
 
-void dropout(at::Tensor& x_RC, double p, const Philox& stream, std::int64_t first_row) {
+void dropout(at::Tensor& x_RC, double p, const Masks& masks, std::int64_t T) {
   if (p == 0) return;
-  if (cuda::serves(x_RC)) return cuda::dropout(x_RC, p, stream, first_row);
-  if (!has_kernel(x_RC)) return reference::dropout(x_RC, p, stream, first_row);
+  if (cuda::serves(x_RC)) return cuda::dropout(x_RC, p, masks, T);
+  if (!has_kernel(x_RC)) return reference::dropout(x_RC, p, masks, T);
   with_kernels(x_RC, [&](const auto& k, auto* null) {
-    using T = std::remove_pointer_t<decltype(null)>;
-    k.dropout(pointer<T>(x_RC), drop_of(p, stream, first_row), x_RC.size(0), x_RC.size(1));
+    using Element = std::remove_pointer_t<decltype(null)>;
+    k.dropout(pointer<Element>(x_RC), drop_of(p, masks, T), x_RC.size(0), x_RC.size(1));
   });
 }
 

@@ -83,14 +83,12 @@ void gelu(const at::Tensor& x_RN, at::Tensor& y_RN, Gelu kind);
 void gelu_backward(const at::Tensor& x_RN, at::Tensor& dy_RN, at::Tensor db_N, Gelu kind, Write write);
 
 /// Causal attention, softmax(scale · q·kᵀ/√D + mask)·v per head, over the fused projection: qkv [B·T, 3C],
-/// out [B·T, C]. lse [B, H, T] (full) is kept for backward. `dropout` drops attention weights with masks from
-/// `stream`; element (row, h, i, j) of the mask depends on first_row + row, so the masks do not depend on how
-/// rows are split over ranks.
+/// out [B·T, C]. lse [B, H, T] (full) is kept for backward. `dropout` drops attention weights; element
+/// (h, i, j) of a sample's mask is element (h·T + i, j) of its part of the stream.
 struct Attention {
   std::int64_t batch = 1, heads = 1;
   double dropout = 0;
-  Philox stream{0};
-  std::int64_t first_row = 0;
+  Masks masks{};
   double scale = 1;  ///< of the logits, on top of 1/√D
 };
 /// Of its weights, query by query: row (b·H + h)·T + i.
@@ -125,9 +123,11 @@ void embedding(const at::Tensor& tokens_R, const at::Tensor& wte, const at::Tens
 void embedding_backward(const at::Tensor& dx_RC, const at::Tensor& tokens_R, std::int64_t T, at::Tensor dwte,
                         at::Tensor dwpe, Write write);
 
-/// x_RC *= mask / (1 − p) in place; element (r, c) of the mask is a pure function of (stream, first_row + r,
-/// c). The backward pass is the same call on the gradient.
-void dropout(at::Tensor& x_RC, double p, const Philox& stream, std::int64_t first_row);
+/// x_RC *= mask / (1 − p) in place; a sample has T rows. The backward pass is the same call on the
+/// gradient.
+void dropout(at::Tensor& x_RC, double p, const Masks& masks, std::int64_t T);
+/// Whether attention over such a projection, and dropout beside it, are kernels that read Masks::on_device.
+bool draws_on_device(const at::Tensor& qkv_R3C, std::int64_t heads);
 
 /// Σ x² in double, in fixed blocks of 16384 elements: the same bits for any number of threads. Returns a [1]
 /// f64 tensor.
@@ -168,7 +168,7 @@ void attention_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&,
 void cross_entropy(at::Tensor&, const at::Tensor&, std::int64_t, double, at::Tensor&);
 void embedding(const at::Tensor&, const at::Tensor&, const at::Tensor&, std::int64_t, at::Tensor&);
 void embedding_backward(const at::Tensor&, const at::Tensor&, std::int64_t, at::Tensor, at::Tensor, Write);
-void dropout(at::Tensor&, double, const Philox&, std::int64_t);
+void dropout(at::Tensor&, double, const Masks&, std::int64_t);
 at::Tensor sum_of_squares(const at::Tensor&);
 void adamw(at::Tensor, const at::Tensor&, at::Tensor, at::Tensor, at::Tensor, const AdamW&, at::Tensor);
 }  // namespace reference

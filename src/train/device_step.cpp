@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <string>
 
+#include "core/error.hpp"
 #include "core/fault_point.hpp"
 #include "train/schedule.hpp"
 
@@ -27,15 +30,20 @@ ops::DeviceUpdate::Settings settings_of(const TrainParts& parts) {
   return {o.beta1, o.beta2, o.eps, parts.config->train.grad_clip, parts.global_tokens()};
 }
 
+constexpr std::int64_t kOriginWords = sizeof(ops::MaskOrigin) / sizeof(std::int64_t);
+
 /// Runs f: eagerly, recording it into the graph, or from the graph.
 template <class F>
 void run_through(DeviceGraph& graph, bool may_capture, F&& f) {
   if (!may_capture) return f();
-  if (!graph.ready()) {
-    graph.begin();
-    f();
-    graph.end();
-  }
+  if (!graph.ready()) try {
+      graph.begin();
+      f();
+      graph.end();
+    } catch (const std::exception& error) {
+      throw Error(Fault::internal, std::string("a part of the step could not be recorded as a CUDA graph (") +
+                                       error.what() + ") train.cuda_graphs: false does without");
+    }
   graph.replay();
 }
 
@@ -46,32 +54,45 @@ DeviceStep::DeviceStep(const TrainParts& parts, UpdateMeter* meter)
       meter_(meter),
       update_(flat_parts(parts), parts.optimizer->shard().begin, parts.optimizer->shard().end,
               settings_of(parts), parts.store->master()) {
-  const std::int64_t T = parts.config->model.block, rows = parts.local_rows() * T;
+  const std::int64_t words = 2 * micro_tokens() + kOriginWords;
   const auto options = parts.store->place().options(at::kLong);
   for (auto& s : staging_)
-    s = {at::empty({2, rows}, at::TensorOptions().dtype(at::kLong).pinned_memory(true)),
-         at::empty({2, rows}, options)};
-  inputs_ = at::zeros({2, parts.config->train.micro_batch * T}, options);
+    s = {at::empty({parts.micro_batches(), words}, at::TensorOptions().dtype(at::kLong).pinned_memory(true)),
+         at::empty({parts.micro_batches(), words}, options)};
+  inputs_ = at::zeros({words}, options);
+}
+
+std::int64_t DeviceStep::micro_tokens() const {
+  return parts_.config->train.micro_batch * parts_.config->model.block;
 }
 
 void DeviceStep::upload(std::int64_t step, const Batch& batch) {
   auto& slot = staging_[static_cast<std::size_t>(step % 2)];
-  auto* to = slot.host.data_ptr<std::int64_t>();
-  std::copy(batch.tokens.begin(), batch.tokens.end(), to);
-  std::copy(batch.targets.begin(), batch.targets.end(), to + slot.host.size(1));
+  const std::int64_t n = micro_tokens();
+  for (std::int64_t k = 0; k < parts_.micro_batches(); ++k) {
+    auto* to = slot.host[k].data_ptr<std::int64_t>();
+    std::copy_n(batch.tokens.begin() + k * n, n, to);
+    std::copy_n(batch.targets.begin() + k * n, n, to + n);
+    const auto origin = mask_origin_of(describe_micro_batch(parts_, step, k));
+    std::memcpy(to + 2 * n, &origin, sizeof(origin));
+  }
   copies_.copy(slot.device, slot.host);
   copies_.join();
 }
 
+bool DeviceStep::may_record() const { return parts_.config->train.cuda_graphs && steps_ >= kEagerSteps; }
+
 void DeviceStep::micro_step(std::int64_t step, std::int64_t k) {
   auto m = describe_micro_batch(parts_, step, k);
-  const auto& source = staging_[static_cast<std::size_t>(step % 2)].device;
-  inputs_.copy_(source.narrow(1, k * inputs_.size(1), inputs_.size(1)));
-  m.tokens_R = inputs_[0], m.targets_R = inputs_[1];
+  inputs_.copy_(staging_[static_cast<std::size_t>(step % 2)].device[k]);
+  const std::int64_t n = micro_tokens();
+  m.tokens_R = inputs_.narrow(0, 0, n), m.targets_R = inputs_.narrow(0, n, n);
+  m.mask_origin = reinterpret_cast<const ops::MaskOrigin*>(inputs_.data_ptr<std::int64_t>() + 2 * n);
   const bool meets_others = parts_.host->size() > 1 && k + 1 == parts_.micro_batches();
   const bool waits = parts_.exchange->weights_under_way();
-  const bool may_capture = steps_ >= kEagerSteps && !m.dropout && !meets_others && !waits;
-  run_through(parts_.exchange->accumulates(k) ? further_ : first_, may_capture,
+  const bool same_each_step = !m.dropout || parts_.gpt->draws_on_device();
+  run_through(parts_.exchange->accumulates(k) ? further_ : first_,
+              may_record() && same_each_step && !meets_others && !waits,
               [&] { run_micro_batch(parts_, m, k); });
 }
 
@@ -103,8 +124,7 @@ void DeviceStep::begin(std::int64_t step, const Batch& batch, bool measure_movem
   parts_.exchange->finish();
   parts_.exchange->sum_over_ranks(loss);
   const bool alone = parts_.host->size() == 1 || !parts_.exchange->shards();
-  run_through(update_graph_, steps_ >= kEagerSteps && alone && !measure_movement,
-              [&] { apply(measure_movement); });
+  run_through(update_graph_, may_record() && alone && !measure_movement, [&] { apply(measure_movement); });
   parts_.exchange->share_updated_weights();
   update_.send_back(step + 1, measure_movement);
   auto& record = records_[static_cast<std::size_t>(step % 2)];

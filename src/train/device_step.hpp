@@ -12,9 +12,9 @@
 namespace weightscope {
 
 /// A training step on a GPU that the host only starts: micro-batches and the update are captured as CUDA
-/// graphs (eagerly with dropout, whose masks change with the step, and where gradients of several ranks
-/// meet or weights of other shards are awaited), tokens go over on a copy stream, loss and norm come back
-/// when they are there. The host waits only for an update that is measured with monitor.gradients.
+/// graphs (eagerly where gradients of several ranks meet or weights of other shards are awaited), tokens and
+/// what decides over dropout's masks go over on a copy stream, loss and norm come back when they are there.
+/// The host waits only for an update that is measured with monitor.gradients.
 class DeviceStep {
  public:
   /// meter: may be null; borrowed.
@@ -24,9 +24,10 @@ class DeviceStep {
   StepResult end(std::int64_t step);
 
  private:
+  std::int64_t micro_tokens() const;
   void upload(std::int64_t step, const Batch& batch);
+  bool may_record() const;
   void micro_step(std::int64_t step, std::int64_t k);
-  void update(bool measure_movement);
   void apply(bool measure_movement);
 
   TrainParts parts_;
@@ -35,10 +36,10 @@ class DeviceStep {
   ops::DeviceUpdate update_;
   CopyStream copies_;
   struct Staging {
-    at::Tensor host, device;  ///< [2, rows · T]: tokens, targets
+    at::Tensor host, device;  ///< [micro-batches, as inputs_]
   };
   std::array<Staging, 2> staging_;
-  at::Tensor inputs_;  ///< [2, micro-batch · T], where graphs read
+  at::Tensor inputs_;  ///< where graphs read: tokens and targets of a micro-batch, its ops::MaskOrigin
   DeviceGraph first_, further_, update_graph_;
   int steps_ = 0;  ///< begun here: the first ones run eagerly and make every library ready
 };

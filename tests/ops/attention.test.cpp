@@ -26,7 +26,7 @@ TEST_P(AttentionTest, AgreesWithTheReference) {
     for (const double dropped : {0.0, 0.3}) {
       const auto qkv = random_tensor({B * T, 3 * H * D}, work()),
                  dout = random_tensor({B * T, H * D}, work());
-      Attention a{B, H, dropped, Philox(7), 3};
+      Attention a{B, H, dropped, {7, {1, 3}}};
       a.scale = T == 17 || T == 300 ? 0.3 : 1;
       const auto fast = run(qkv, dout, a, &attention, &attention_backward),
                  plain = run(qkv, dout, a, &reference::attention, &reference::attention_backward);
@@ -67,7 +67,7 @@ TEST_P(AttentionTest, ScalesItsLogits) {
 TEST(AttentionDropout, GradientIsThatOfTheMaskedForwardPass) {
   // Finite differences in double through the same masks.
   at::manual_seed(3);
-  const Attention a{1, 2, 0.3, Philox(1, "dropout.attention.0"), 4};
+  const Attention a{1, 2, 0.3, {name_key("dropout.attention.0"), {1, 4}}};
   auto qkv = at::randn({6, 24}, at::kDouble);
   const auto dout = at::randn({6, 8}, at::kDouble);
   at::Tensor out = at::empty({6, 8}, at::kDouble), lse = at::empty({1, 2, 6}, at::kDouble),

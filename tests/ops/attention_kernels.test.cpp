@@ -9,8 +9,7 @@
 namespace weightscope::ops {
 namespace {
 
-constexpr Philox kMasks{2026};
-constexpr std::int64_t kFirstRow = (std::int64_t{1} << 32) + 5;
+constexpr Masks kMasks{2026, {9, (std::int64_t{1} << 32) + 5}};
 
 struct Problem {
   cpu::AttentionShape shape;
@@ -18,7 +17,7 @@ struct Problem {
   double dropped = 0;
   void drop(double p) {
     dropped = p;
-    shape.drop = drop_of(Attention{shape.batch, shape.heads, p, kMasks, kFirstRow}, shape.tokens);
+    shape.drop = drop_of(Attention{shape.batch, shape.heads, p, kMasks}, shape.tokens);
   }
 };
 struct Result {
@@ -64,7 +63,7 @@ Result run(const cpu::Kernels& k, const Problem& p) {
 
 /// The reference in double precision.
 Result exact(const Problem& p) {
-  const Attention a{p.shape.batch, p.shape.heads, p.dropped, kMasks, kFirstRow};
+  const Attention a{p.shape.batch, p.shape.heads, p.dropped, kMasks};
   const auto qkv = p.qkv.to(at::kDouble), dout = p.dout.to(at::kDouble);
   Result r{at::empty_like(dout), at::empty({a.batch, a.heads, p.shape.tokens}, at::kDouble),
            at::empty_like(qkv)};

@@ -62,8 +62,23 @@ TEST_F(StepOnGpu, ResultsTakenOneStepLateAreTheSame) {
   for (std::size_t s = 0; s < a.size(); ++s) EXPECT_NEAR(a[s] / c[s], 1, 1e-4) << s;
 }
 
+TEST_F(StepOnGpu, GraphsDropWhatTheirStepDrops) {
+  auto config = oracle_config();
+  config.model.dropout = 0.2;
+  auto without = config;
+  without.train.cuda_graphs = false;
+  OracleRun recorded(config, kGpu), launched(without, kGpu), cpu(config, {});
+  std::vector<double> a, b, c;
+  EXPECT_TRUE(at::equal(ten_steps(recorded, true, a), ten_steps(launched, true, b)));
+  EXPECT_EQ(a, b);
+  ten_steps(cpu, false, c);
+  for (std::size_t s = 0; s < a.size(); ++s) EXPECT_NEAR(a[s] / c[s], 1, 1e-4) << s;
+}
+
 TEST_F(StepOnGpu, AllocatesNothingAndNeverWaitsInTheSteadyState) {
-  OracleRun run(1.0, kGpu);
+  auto config = oracle_config();
+  config.model.dropout = 0.2;
+  OracleRun run(config, kGpu);
   std::vector<Batch> batches;
   for (std::size_t s = 0; s < 5; ++s) batches.push_back(run.batch(s));
   run.step.begin(0, batches[0], false);

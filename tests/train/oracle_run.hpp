@@ -20,7 +20,7 @@ inline RunConfig shaped(const ModelConfig& model) {
   return config;
 }
 
-inline RunConfig oracle_config(double clip, bool measures_gradients = false) {
+inline RunConfig oracle_config(double clip = 1.0, bool measures_gradients = false) {
   RunConfig config = shaped(model_of(kFolder));
   config.train.global_batch = 4, config.train.micro_batch = 1, config.train.grad_clip = clip;
   config.optimizer = {OptimizerName::adamw, 1e-3, 0.9, 0.95, 1e-8, 0.1};
@@ -31,7 +31,8 @@ inline RunConfig oracle_config(double clip, bool measures_gradients = false) {
 
 struct OracleRun {
   explicit OracleRun(double clip = 1.0, DevicePlace where = {}, bool measures_gradients = false)
-      : config(oracle_config(clip, measures_gradients)), place(where) {
+      : OracleRun(oracle_config(clip, measures_gradients), where) {}
+  OracleRun(const RunConfig& c, DevicePlace where) : config(c), place(where) {
     if (host.is_root()) load_model(kFolder, store);
     exchange.broadcast_weights();
   }
@@ -58,7 +59,7 @@ struct OracleRun {
   DevicePlace place;
   HostComm host = HostComm::world();
   TensorComm comm = TensorComm::make(host, place.place, place.index, 60);
-  ModelConfig model = model_of(kFolder);
+  ModelConfig model = config.model;
   std::unique_ptr<NodeBuffers> node = NodeBuffers::make(shaped(model), place, host, host.node());
   ParamStore store = node ? ParamStore(model, types_of(Precision::fp32), node->mine())
                           : ParamStore(model, types_of(Precision::fp32), place, host.size());

@@ -44,8 +44,7 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
     load_tile<Tile>(k, of_head + s.heads * s.width + key * row, row, s.tokens - key, width);
     load_tile<Tile>(v, of_head + 2 * s.heads * s.width + key * row, row, s.tokens - key, width);
-    if (drop.threshold != 0)
-      fill_factors<Tile, false>(weights, drop, drop.first_row + statistic + first, key);
+    if (drop.threshold != 0) fill_factors<Tile, false>(weights, drop, statistic + first, key);
     __syncthreads();
     float p[Tile::kRows][Tile::kRows], dp[Tile::kRows][Tile::kRows];
     multiply_rows<Tile>(q, k, width, p), multiply_rows<Tile>(d, v, width, dp);
@@ -88,8 +87,7 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
     load_tile<Tile>(q, of_head + query * row, row, s.tokens - query, width);
     load_tile<Tile>(d, dout + (sequence + query) * (row / 3) + column, row / 3, s.tokens - query, width);
-    if (drop.threshold != 0)
-      fill_factors<Tile, true>(weights, drop, drop.first_row + statistic + query, first);
+    if (drop.threshold != 0) fill_factors<Tile, true>(weights, drop, statistic + query, first);
     __syncthreads();
     float p[Tile::kRows][Tile::kRows], dp[Tile::kRows][Tile::kRows];
     multiply_rows<Tile>(k, q, width, p), multiply_rows<Tile>(v, d, width, dp);

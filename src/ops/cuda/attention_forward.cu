@@ -29,8 +29,7 @@ __global__ void __launch_bounds__(kThreads) forward(const T* __restrict__ qkv, T
   for (Index key = 0; key <= first; key += Tile::kEdge) {
     __syncthreads();
     load_tile<Tile>(keys, of_head + s.heads * s.width + key * row, row, s.tokens - key, width);
-    if (drop.threshold != 0)
-      fill_factors<Tile, false>(weights, drop, drop.first_row + statistic + first, key);
+    if (drop.threshold != 0) fill_factors<Tile, false>(weights, drop, statistic + first, key);
     __syncthreads();
     float p[Tile::kRows][Tile::kRows];
     multiply_rows<Tile>(q, keys, width, p);

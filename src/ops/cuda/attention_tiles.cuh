@@ -125,10 +125,12 @@ __device__ void add_weighted_rows(const float* weights, const float* rows,
   }
 }
 
-/// What the weights of a tile are multiplied by: 0 where they are dropped, else 1 / (1 − p). `first`: row of
-/// the stream of the tile's first query. By query, or by key.
+/// What the weights of a tile are multiplied by: 0 where they are dropped, else 1 / (1 − p). `query`: of
+/// the micro-batch's rows of weights, that of the tile's first query. By query, or by key.
 template <class Tile, bool ByKey>
-__device__ void fill_factors(float* factors, const Drop& drop, Index first, Index key) {
+__device__ void fill_factors(float* factors, const Drop& unsettled, Index query, Index key) {
+  const Drop drop = settled(unsettled);  // anew for every tile: registers are dearer than two cached words
+  const Index first = drop.first_row + query;
   const Philox stream(drop.key);
   for (int n = static_cast<int>(threadIdx.x); n < Tile::kEdge * Tile::kEdge / 4; n += kThreads) {
     const int i = n / (Tile::kEdge / 4), j = n % (Tile::kEdge / 4) * 4;

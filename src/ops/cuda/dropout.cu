@@ -11,6 +11,7 @@ template <class T>
 __global__ void __launch_bounds__(kThreads) drop(T* __restrict__ x, Drop d, Index R, Index C, Index blocks) {
   const Index i = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= R * blocks) return;
+  d = settled(d);
   const Index r = i / blocks, c = i % blocks * 4;
   const auto words =
       Philox(d.key).block(static_cast<std::uint64_t>(c / 4), static_cast<std::uint64_t>(d.first_row + r));

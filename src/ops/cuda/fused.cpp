@@ -139,7 +139,8 @@ void tiled_attention(const at::Tensor& qkv, at::Tensor& out, at::Tensor& lse, co
   with_type(qkv, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
     check(cuda::tiled_attention(data<const T>(qkv), data<T>(out), data<float>(lse), sizes_of(qkv, a),
-                                drop_of(a, qkv.size(0) / a.batch), stream_of(qkv)),
+                                drop_on_device(a.dropout, a.masks, a.heads * (qkv.size(0) / a.batch)),
+                                stream_of(qkv)),
           "tiled_attention");
   });
 }
@@ -148,11 +149,12 @@ void tiled_attention_backward(const at::Tensor& dout, const at::Tensor& qkv, con
                               const at::Tensor& lse, at::Tensor& dqkv, const Attention& a) {
   with_type(qkv, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
-    check(cuda::tiled_attention_backward(data<const T>(dout), data<const T>(qkv), data<const T>(out),
-                                         data<const float>(lse), data<T>(dqkv), sizes_of(qkv, a),
-                                         drop_of(a, qkv.size(0) / a.batch),
-                                         floats(qkv, qkv.size(0) * a.heads), stream_of(qkv)),
-          "tiled_attention_backward");
+    check(
+        cuda::tiled_attention_backward(data<const T>(dout), data<const T>(qkv), data<const T>(out),
+                                       data<const float>(lse), data<T>(dqkv), sizes_of(qkv, a),
+                                       drop_on_device(a.dropout, a.masks, a.heads * (qkv.size(0) / a.batch)),
+                                       floats(qkv, qkv.size(0) * a.heads), stream_of(qkv)),
+        "tiled_attention_backward");
   });
 }
 
@@ -183,10 +185,10 @@ void embedding_backward(const at::Tensor& dx_RC, const at::Tensor& tokens_R, std
         "embedding_backward");
 }
 
-void dropout(at::Tensor& x_RC, double p, const Philox& stream, std::int64_t first_row) {
+void dropout(at::Tensor& x_RC, double p, const Masks& masks, std::int64_t T) {
   with_type(x_RC, [&](auto* null) {
-    using T = std::remove_pointer_t<decltype(null)>;
-    check(cuda::dropout(data<T>(x_RC), drop_of(p, stream, first_row), x_RC.size(0), x_RC.size(1),
+    using Element = std::remove_pointer_t<decltype(null)>;
+    check(cuda::dropout(data<Element>(x_RC), drop_on_device(p, masks, T), x_RC.size(0), x_RC.size(1),
                         stream_of(x_RC)),
           "dropout");
   });

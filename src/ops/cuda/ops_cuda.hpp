@@ -48,7 +48,7 @@ void embedding(const at::Tensor& tokens_R, const at::Tensor& wte, const at::Tens
                at::Tensor& x_RC);
 void embedding_backward(const at::Tensor& dx_RC, const at::Tensor& tokens_R, std::int64_t T, at::Tensor& dwte,
                         at::Tensor& dwpe, Write write);
-void dropout(at::Tensor& x_RC, double p, const Philox& stream, std::int64_t first_row);
+void dropout(at::Tensor& x_RC, double p, const Masks& masks, std::int64_t T);
 at::Tensor sum_of_squares(const at::Tensor& x);
 
 }  // namespace weightscope::ops::cuda

@@ -57,7 +57,7 @@ void embedding(const at::Tensor&, const at::Tensor&, const at::Tensor&, std::int
 void embedding_backward(const at::Tensor&, const at::Tensor&, std::int64_t, at::Tensor&, at::Tensor&, Write) {
   refuse();
 }
-void dropout(at::Tensor&, double, const Philox&, std::int64_t) { refuse(); }
+void dropout(at::Tensor&, double, const Masks&, std::int64_t) { refuse(); }
 at::Tensor sum_of_squares(const at::Tensor&) { refuse(); }
 
 }  // namespace weightscope::ops::cuda

@@ -27,11 +27,11 @@ at::Tensor probabilities(const at::Tensor& q, const at::Tensor& k, const Attenti
   return at::softmax(scores, 3);
 }
 
-/// The mask of dropped weights, already divided by 1 − p. Row (b, h, i) of the stream: ((first_row + b)·H +
-/// h)·T + i.
+/// The mask of dropped weights, already divided by 1 − p. Row (b, h, i) of the stream: ((first + b)·H +
+/// h)·T + i, first the global index of the first sample.
 at::Tensor mask(const Attention& a, const at::Tensor& p_BHTT) {
   auto ones = at::ones({a.batch * a.heads * p_BHTT.size(2), p_BHTT.size(3)}, at::dtype(p_BHTT.scalar_type()));
-  ops::dropout(ones, a.dropout, a.stream, a.first_row * a.heads * p_BHTT.size(2));
+  ops::dropout(ones, a.dropout, a.masks, a.heads * p_BHTT.size(2));
   return ones.to(p_BHTT.device()).view(p_BHTT.sizes());
 }
 

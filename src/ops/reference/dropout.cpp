@@ -3,7 +3,9 @@
 
 namespace weightscope::ops::reference {
 
-void dropout(at::Tensor& x_RC, double p, const Philox& stream, std::int64_t first_row) {
+void dropout(at::Tensor& x_RC, double p, const Masks& masks, std::int64_t T) {
+  const auto stream = masks.stream();
+  const std::int64_t first_row = masks.origin.first_sample * T;
   const std::int64_t R = x_RC.size(0), C = x_RC.size(1);
   auto mask = at::empty({R, C}, at::kDouble);
   auto* out = mask.data_ptr<double>();
