@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "comm/nccl_impl.hpp"
 #include "comm/versions.hpp"
 
@@ -105,6 +107,24 @@ void NcclBackend::mark(std::size_t slot) {
 void NcclBackend::wait_for(std::size_t slot, void* consumer_stream) {
   check_cuda(cudaStreamWaitEvent(static_cast<cudaStream_t>(consumer_stream), impl_->marks[slot], 0),
              "cudaStreamWaitEvent");
+}
+
+// Streams that a graph is recorded from must not be asked how far they are: the watch waits. Afterwards the
+// collectives are on the stream of the graph, and the watch sees ours wait for that.
+void NcclBackend::begin_recording() {
+  if (impl_->watch) impl_->watch->pause(true);
+  impl_->recorded = 0;
+}
+
+std::int64_t NcclBackend::end_recording() {
+  if (impl_->watch) impl_->watch->pause(false);
+  return std::exchange(impl_->recorded, std::nullopt).value_or(0);
+}
+
+void NcclBackend::replayed(std::int64_t collectives, void* stream) {
+  if (collectives == 0) return;
+  impl_->started(collectives, "of the " + std::to_string(collectives) + " in a recorded micro-step");
+  impl_->follow(stream);
 }
 
 std::string nccl_version() {

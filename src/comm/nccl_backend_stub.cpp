@@ -25,6 +25,9 @@ void NcclBackend::broadcast(Buffer, int) {}
 void NcclBackend::wait(void*) {}
 void NcclBackend::mark(std::size_t) {}
 void NcclBackend::wait_for(std::size_t, void*) {}
+void NcclBackend::begin_recording() {}
+std::int64_t NcclBackend::end_recording() { return 0; }
+void NcclBackend::replayed(std::int64_t, void*) {}
 
 std::string nccl_version() { return "none (built for CPU)"; }
 

@@ -81,7 +81,8 @@ struct NcclBackend::Impl {
     void *data = nullptr, *handle = nullptr;
   };
   std::vector<Registered> registered;
-  std::int64_t sequence = 0;  // operations so far, the same on every rank
+  std::int64_t sequence = 0;             // operations so far, the same on every rank
+  std::optional<std::int64_t> recorded;  // while a graph is recorded: operations in it so far
   bool failed = false;
   std::optional<NcclWatch> watch;
 
@@ -124,14 +125,23 @@ struct NcclBackend::Impl {
   /// One chunk of a sum in a fixed order, x of this rank's device; see PieceSum.
   void sum_pieces(float* x, const Pieces& pieces, Wire wire, bool share, const Buffer& b);
 
+  void started(std::int64_t operations, const std::string& what) {
+    sequence += operations;
+    if (watch) watch->started(sequence, what);
+  }
+
+  /// What is put on our stream next comes after what is on `other` now.
+  void follow(void* other) {
+    check_cuda(cudaEventRecord(produced, static_cast<cudaStream_t>(other)), "cudaEventRecord");
+    check_cuda(cudaStreamWaitEvent(stream, produced, 0), "cudaStreamWaitEvent");
+  }
+
   /// Our stream waits for the producer of `b`; then `enqueue(from, count)` puts each message on it.
   template <class F>
   void run(const char* name, const Buffer& b, std::size_t count, F&& enqueue) {
-    ++sequence;
     const auto what = std::string(name) + " of " + std::to_string(count) + " elements";
-    if (watch) watch->started(sequence, what);
-    check_cuda(cudaEventRecord(produced, static_cast<cudaStream_t>(b.stream)), "cudaEventRecord");
-    check_cuda(cudaStreamWaitEvent(stream, produced, 0), "cudaStreamWaitEvent");
+    recorded ? void(++*recorded) : started(1, what);
+    follow(b.stream);
     for (std::size_t from = 0; from < count; from += kNcclMessage)
       settle(enqueue(from, std::min(kNcclMessage, count - from)), what);
     ncclResult_t state = ncclSuccess;

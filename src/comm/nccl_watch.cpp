@@ -29,12 +29,18 @@ void NcclWatch::started(std::int64_t number, const std::string& what) {
   number_ = number, what_ = what;
 }
 
+void NcclWatch::pause(bool on) {
+  const std::lock_guard lock(mutex_);
+  paused_ = on;
+}
+
 void NcclWatch::watch() {
   cudaSetDevice(device_);  // of this thread: no context is to be made on another GPU
   Patience patience(timeout_s_);
   std::int64_t seen = 0;
   std::unique_lock lock(mutex_);
   while (!ended_.wait_for(lock, patience.period(), [this] { return end_; })) {
+    if (paused_) continue;
     const auto state = cudaStreamQuery(stream_);
     const double waited =
         patience.look(state == cudaErrorNotReady && number_ == std::exchange(seen, number_));

@@ -28,6 +28,8 @@ class NcclWatch {
   NcclWatch& operator=(const NcclWatch&) = delete;
   /// Operation `number` is on the stream; it, and those before it, are to end.
   void started(std::int64_t number, const std::string& what);
+  /// Whether to leave stream and communicator alone for now.
+  void pause(bool on);
 
  private:
   void watch();
@@ -41,7 +43,7 @@ class NcclWatch {
   std::condition_variable ended_;
   std::int64_t number_ = 0;
   std::string what_;
-  bool end_ = false;
+  bool end_ = false, paused_ = false;
   std::thread thread_;
 };
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +26,9 @@ class SoloBackend {
   void wait(void*) {}
   void mark(std::size_t) {}
   void wait_for(std::size_t, void*) {}
+  void begin_recording() {}
+  std::int64_t end_recording() { return 0; }
+  void replayed(std::int64_t, void*) {}
 };
 
 /// Collectives on host memory through MPI. Blocking: wait() has nothing to do.
@@ -41,6 +45,9 @@ class MpiBackend {
   void wait(void*) {}
   void mark(std::size_t) {}
   void wait_for(std::size_t, void*) {}
+  void begin_recording() {}
+  std::int64_t end_recording() { return 0; }
+  void replayed(std::int64_t, void*) {}
 
  private:
   const HostComm* host_;
@@ -67,6 +74,9 @@ class NcclBackend {
   void wait(void* consumer_stream);
   void mark(std::size_t slot);
   void wait_for(std::size_t slot, void* consumer_stream);
+  void begin_recording();
+  std::int64_t end_recording();
+  void replayed(std::int64_t collectives, void* stream);
 
  private:
   struct Impl;
@@ -124,6 +134,19 @@ class TensorComm {
   /// then the consumer stream can wait for that alone.
   void wait_for(std::size_t slot, void* consumer_stream) {
     std::visit([&](auto& x) { x.wait_for(slot, consumer_stream); }, backend_);
+  }
+  /// From here on the calling thread records collectives, and wait(), into a CUDA graph instead of starting
+  /// them;
+  void begin_recording() {
+    std::visit([](auto& x) { x.begin_recording(); }, backend_);
+  }
+  /// until here. How many it recorded.
+  std::int64_t end_recording() {
+    return std::visit([](auto& x) { return x.end_recording(); }, backend_);
+  }
+  /// The graph with so many collectives has been started on `stream`. Later ones come after it.
+  void replayed(std::int64_t collectives, void* stream) {
+    std::visit([&](auto& x) { x.replayed(collectives, stream); }, backend_);
   }
   const char* name() const;  ///< solo, mpi or nccl
 

@@ -46,6 +46,7 @@ WEIGHTSCOPE_NAMES(GemmPolicy, 4, {GemmPolicy::automatic, "auto"}, {GemmPolicy::a
                   {GemmPolicy::torch_onednn, "torch-onednn"}, {GemmPolicy::widened, "widened"});
 WEIGHTSCOPE_NAMES(SharedMemory, 4, {SharedMemory::automatic, "auto"}, {SharedMemory::memfd, "memfd"},
                   {SharedMemory::window, "window"}, {SharedMemory::off, "off"});
+WEIGHTSCOPE_NAMES(Graphs, 3, {Graphs::local, "local"}, {Graphs::all, "all"}, {Graphs::off, "off"});
 WEIGHTSCOPE_NAMES(Early, 2, {Early::log2, "log2"}, {Early::none, "none"});
 WEIGHTSCOPE_NAMES(OnNonfinite, 3, {OnNonfinite::stop, "stop"}, {OnNonfinite::skip, "skip"},
                   {OnNonfinite::rollback, "rollback"});
@@ -130,8 +131,9 @@ void describe(Is<TrainConfig> auto& c, V& v) {
   v("recompute", c.recompute, any(),
     "keep only block inputs and compute the rest again in backward: less memory, about 1/3 more time");
   v("cuda_graphs", c.cuda_graphs, any(),
-    "on GPUs: record what a step launches and start it as a whole. false: launch by launch, for profilers "
-    "and libraries that cannot be recorded");
+    "on GPUs: what is recorded once and then started as a whole. local: what a rank computes alone; all: the "
+    "micro-step in which gradients meet those of other ranks, too (not run on several GPUs yet); off: "
+    "nothing, for profilers and for libraries that cannot be recorded");
   v("gemm", c.gemm, any(),
     "who multiplies matrices on CPUs. auto: the fastest for each shape, measured once per machine (aten in "
     "reproducible mode); torch-onednn: LibTorch's oneDNN, fp32 only; widened: bf16 operands in fp32, bf16 "

@@ -17,6 +17,7 @@ enum class OptimizerName { adamw };
 enum class BackendChoice { automatic, mpi, nccl };
 enum class Reduction { fast, reproducible };
 enum class GemmPolicy { automatic, aten, torch_onednn, widened };
+enum class Graphs { local, all, off };
 enum class SharedMemory { automatic, memfd, window, off };
 enum class Early { log2, none };
 enum class OnNonfinite { stop, skip, rollback };
@@ -55,7 +56,7 @@ struct TrainConfig {
   OnNonfinite nonfinite = OnNonfinite::stop;
   OnWriteError write_errors = OnWriteError::proceed;
   bool recompute = false;
-  bool cuda_graphs = true;
+  Graphs cuda_graphs = Graphs::local;
   GemmPolicy gemm = GemmPolicy::automatic;
 };
 struct OptimizerConfig {

@@ -32,22 +32,25 @@ ops::DeviceUpdate::Settings settings_of(const TrainParts& parts) {
 
 constexpr std::int64_t kOriginWords = sizeof(ops::MaskOrigin) / sizeof(std::int64_t);
 
-/// Runs f: eagerly, recording it into the graph, or from the graph.
+}  // namespace
+
 template <class F>
-void run_through(DeviceGraph& graph, bool may_capture, F&& f) {
-  if (!may_capture) return f();
-  if (!graph.ready()) try {
-      graph.begin();
+void DeviceStep::run_through(StepGraph& part, bool may_record, F&& f) {
+  if (!may_record || steps_ < kEagerSteps || parts_.config->train.cuda_graphs == Graphs::off) return f();
+  auto& exchange = *parts_.exchange;
+  if (!part.graph.ready()) try {
+      exchange.begin_recording();
+      part.graph.begin();
       f();
-      graph.end();
+      part.graph.end();
+      part.collectives = exchange.end_recording();
     } catch (const std::exception& error) {
       throw Error(Fault::internal, std::string("a part of the step could not be recorded as a CUDA graph (") +
-                                       error.what() + ") train.cuda_graphs: false does without");
+                                       error.what() + ") train.cuda_graphs: off does without");
     }
-  graph.replay();
+  part.graph.replay();
+  exchange.replayed(part.collectives);
 }
-
-}  // namespace
 
 DeviceStep::DeviceStep(const TrainParts& parts, UpdateMeter* meter)
     : parts_(parts),
@@ -80,7 +83,12 @@ void DeviceStep::upload(std::int64_t step, const Batch& batch) {
   copies_.join();
 }
 
-bool DeviceStep::may_record() const { return parts_.config->train.cuda_graphs && steps_ >= kEagerSteps; }
+void DeviceStep::hand_over(std::int64_t step, std::int64_t k) {
+  if (is_last(k)) damage_gradient(parts_, step);
+  parts_.exchange->ready(k, parts_.gpt->final_offset(-1));
+  parts_.exchange->end_micro_batch(k);
+  if (is_last(k)) parts_.exchange->finish();
+}
 
 void DeviceStep::micro_step(std::int64_t step, std::int64_t k) {
   auto m = describe_micro_batch(parts_, step, k);
@@ -88,12 +96,18 @@ void DeviceStep::micro_step(std::int64_t step, std::int64_t k) {
   const std::int64_t n = micro_tokens();
   m.tokens_R = inputs_.narrow(0, 0, n), m.targets_R = inputs_.narrow(0, n, n);
   m.mask_origin = reinterpret_cast<const ops::MaskOrigin*>(inputs_.data_ptr<std::int64_t>() + 2 * n);
-  const bool meets_others = parts_.host->size() > 1 && k + 1 == parts_.micro_batches();
+  const bool meets_others = parts_.host->size() > 1 && is_last(k);
   const bool waits = parts_.exchange->weights_under_way();
   const bool same_each_step = !m.dropout || parts_.gpt->draws_on_device();
-  run_through(parts_.exchange->accumulates(k) ? further_ : first_,
-              may_record() && same_each_step && !meets_others && !waits,
-              [&] { run_micro_batch(parts_, m, k); });
+  const bool recordable = !meets_others || parts_.config->train.cuda_graphs == Graphs::all;
+  run_through(!parts_.exchange->accumulates(k) ? first_
+              : meets_others                   ? last_
+                                               : further_,
+              recordable && same_each_step && !waits, [&] {
+                run_micro_batch(parts_, m, k);
+                if (meets_others) hand_over(step, k);
+              });
+  if (!meets_others) hand_over(step, k);
 }
 
 void DeviceStep::apply(bool measure_movement) {
@@ -113,18 +127,12 @@ void DeviceStep::begin(std::int64_t step, const Batch& batch, bool measure_movem
   upload(step, batch);
   update_.set(step + 1, learning_rate(*parts_.config, step));
   parts_.exchange->begin_step();
-  for (std::int64_t k = 0; k < parts_.micro_batches(); ++k) {
-    micro_step(step, k);
-    if (k + 1 == parts_.micro_batches()) damage_gradient(parts_, step);
-    parts_.exchange->ready(k, parts_.gpt->final_offset(-1));
-    parts_.exchange->end_micro_batch(k);
-  }
+  for (std::int64_t k = 0; k < parts_.micro_batches(); ++k) micro_step(step, k);
   if (fault_point("exchange", parts_.host->rank(), step))
     loss.fill_(std::numeric_limits<double>::quiet_NaN());
-  parts_.exchange->finish();
   parts_.exchange->sum_over_ranks(loss);
   const bool alone = parts_.host->size() == 1 || !parts_.exchange->shards();
-  run_through(update_graph_, may_record() && alone && !measure_movement, [&] { apply(measure_movement); });
+  run_through(update_graph_, alone && !measure_movement, [&] { apply(measure_movement); });
   parts_.exchange->share_updated_weights();
   update_.send_back(step + 1, measure_movement);
   auto& record = records_[static_cast<std::size_t>(step % 2)];

@@ -11,9 +11,9 @@
 
 namespace weightscope {
 
-/// A training step on a GPU that the host only starts: micro-batches and the update are captured as CUDA
-/// graphs (eagerly where gradients of several ranks meet or weights of other shards are awaited), tokens and
-/// what decides over dropout's masks go over on a copy stream, loss and norm come back when they are there.
+/// A training step on a GPU that the host only starts: micro-batches and the update are recorded as CUDA
+/// graphs (train.cuda_graphs; launched one by one where weights of other shards are awaited), tokens and what
+/// decides over dropout's masks go over on a copy stream, loss and norm come back when they are there.
 /// The host waits only for an update that is measured with monitor.gradients.
 class DeviceStep {
  public:
@@ -26,8 +26,9 @@ class DeviceStep {
  private:
   std::int64_t micro_tokens() const;
   void upload(std::int64_t step, const Batch& batch);
-  bool may_record() const;
   void micro_step(std::int64_t step, std::int64_t k);
+  bool is_last(std::int64_t k) const { return k + 1 == parts_.micro_batches(); }
+  void hand_over(std::int64_t step, std::int64_t k);  ///< the gradient of micro-batch k to the exchange
   void apply(bool measure_movement);
 
   TrainParts parts_;
@@ -40,7 +41,14 @@ class DeviceStep {
   };
   std::array<Staging, 2> staging_;
   at::Tensor inputs_;  ///< where graphs read: tokens and targets of a micro-batch, its ops::MaskOrigin
-  DeviceGraph first_, further_, update_graph_;
+  struct StepGraph {
+    DeviceGraph graph;
+    std::int64_t collectives = 0;  ///< in it
+  };
+  /// Runs f: launch by launch, recording it into the graph, or from the graph.
+  template <class F>
+  void run_through(StepGraph& part, bool may_record, F&& f);
+  StepGraph first_, further_, last_, update_graph_;
   int steps_ = 0;  ///< begun here: the first ones run eagerly and make every library ready
 };
 

@@ -64,6 +64,9 @@ double GradientExchange::gradient_norm() const {
 at::Tensor GradientExchange::whole_gradient() {
   return std::visit([](auto& way) { return way.whole_gradient(); }, way_);
 }
+void GradientExchange::replayed(std::int64_t collectives) {
+  std::get<MessageExchange>(way_).comm().replayed(collectives, buffer_of(store_->grad()).stream);
+}
 void GradientExchange::sum_over_shards(std::span<double> values) const {
   std::visit([&](const auto& way) { way.sum_over_shards(values); }, way_);
 }

@@ -46,6 +46,10 @@ class GradientExchange {
   /// Σ over ranks of a [1] f64 tensor where the gradients are, in place; messages only. The host does not
   /// wait.
   void sum_over_ranks(at::Tensor& value) { std::get<MessageExchange>(way_).sum_over_ranks(value); }
+  /// Recording of what is sent; messages only. TensorComm says how.
+  void begin_recording() { std::get<MessageExchange>(way_).comm().begin_recording(); }
+  std::int64_t end_recording() { return std::get<MessageExchange>(way_).comm().end_recording(); }
+  void replayed(std::int64_t collectives);
   bool shards() const { return shard().size() < store_->size(); }  ///< not everything is updated here
   void sum_over_shards(
       std::span<double> values) const;  ///< in place: what each owner knows of its shard only

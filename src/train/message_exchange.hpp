@@ -43,6 +43,7 @@ class MessageExchange {
   bool weights_under_way() const { return arriving_ > 0; }
   void broadcast_weights();
   at::Tensor gathered(const at::Tensor& part, int slot);
+  TensorComm& comm() { return *comm_; }
   double factor() const;  ///< what the collectives divide by
 
  private:

@@ -214,7 +214,10 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = reinterpret_cast<cudaStream_t>(0x100);
   return cudaSuccess;
 }
-cudaError_t cudaStreamQuery(cudaStream_t) { return static_cast<cudaError_t>(state().stream_state.load()); }
+cudaError_t cudaStreamQuery(cudaStream_t) {
+  ++state().queries;
+  return static_cast<cudaError_t>(state().stream_state.load());
+}
 cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   static std::uintptr_t next = 0x200;

@@ -21,6 +21,7 @@ struct State {
   int fail_at_collective = 0;  ///< n: the n-th collective reports an asynchronous error
   bool hang_at_collective = false;
   std::atomic<int> stream_state = 0;  ///< cudaError_t of cudaStreamQuery
+  std::atomic<int> queries = 0;       ///< of streams
   std::atomic<int> reported = -1;     ///< ncclResult_t of ncclCommGetAsyncError, whatever else; −1: none
   int aborted = 0, destroyed = 0;
   bool no_registration = false;

@@ -282,6 +282,34 @@ class NcclWatching : public testing::Test {
   std::future<std::string> message_ = said_.get_future();
 };
 
+TEST_F(Nccl, RecordedCollectivesCountWhenTheirGraphStarts) {
+  auto nccl = backend();
+  auto x = values(10);
+  nccl.all_reduce_mean(of(x));
+  nccl.begin_recording();
+  for (int i = 0; i < 3; ++i) nccl.all_reduce_mean(of(x));
+  nccl.wait(reinterpret_cast<void*>(0x42));
+  EXPECT_EQ(nccl.end_recording(), 3);
+  const auto* own = fake::state().calls.back().stream;  // of the wait: the consumer
+  EXPECT_EQ(own, reinterpret_cast<void*>(0x42)) << "the recorded stream joins again";
+  fake::state().calls.clear();
+  nccl.replayed(3, reinterpret_cast<void*>(0x42));
+  nccl.replayed(0, reinterpret_cast<void*>(0x42));
+  const auto calls = fake::state().calls;
+  ASSERT_EQ(fake::names(), (std::vector<std::string>{"cudaEventRecord", "cudaStreamWaitEvent"}));
+  EXPECT_EQ(calls[0].stream, reinterpret_cast<void*>(0x42)) << "behind the graph";
+  EXPECT_EQ(calls[0].event, calls[1].event);
+  nccl.all_reduce_mean(of(x));
+  EXPECT_EQ(calls[1].stream, fake::state().calls.back().stream) << "later collectives come after it";
+  fake::state().fail_at_collective = 1;
+  try {
+    nccl.all_reduce_mean(of(x));
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("(operation 6)"), std::string::npos) << e.what();
+  }
+}
+
 TEST_F(NcclWatching, SaysNothingWhileOperationsComeAndGo) {
   NcclWatch watch(nullptr, 0, nullptr, 0.3, listen());
   fake::state().stream_state = cudaErrorNotReady;  // there is always one under way, but always another
@@ -317,6 +345,25 @@ TEST_F(NcclWatching, PassesOnAnErrorOfTheDevice) {
   NcclWatch watch(nullptr, 0, nullptr, 300, listen());
   fake::state().stream_state = cudaErrorIllegalAddress;
   EXPECT_NE(heard(20).find("fake"), std::string::npos);
+}
+
+TEST_F(NcclWatching, AsksNothingWhileAGraphIsRecorded) {
+  const auto host = HostComm::world();
+  NcclBackend nccl(host, 3, 0.2);
+  nccl.watch(listen());
+  nccl.begin_recording();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // a look that had begun is over
+  const int before = fake::state().queries;
+  fake::state().stream_state = cudaErrorStreamCaptureUnsupported;
+  EXPECT_EQ(heard(0.5), "");
+  EXPECT_EQ(fake::state().queries, before);
+  fake::state().stream_state = cudaErrorNotReady;  // the graph does not end
+  EXPECT_EQ(nccl.end_recording(), 0);
+  nccl.replayed(12, nullptr);
+  const auto message = heard(20);
+  EXPECT_NE(message.find("operation 12, the last one started, of the 12 in a recorded micro-step"),
+            std::string::npos)
+      << message;
 }
 
 TEST_F(NcclWatching, BackendTellsItsWatchEachOperation) {

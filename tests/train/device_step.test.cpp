@@ -66,7 +66,7 @@ TEST_F(StepOnGpu, GraphsDropWhatTheirStepDrops) {
   auto config = oracle_config();
   config.model.dropout = 0.2;
   auto without = config;
-  without.train.cuda_graphs = false;
+  without.train.cuda_graphs = Graphs::off;
   OracleRun recorded(config, kGpu), launched(without, kGpu), cpu(config, {});
   std::vector<double> a, b, c;
   EXPECT_TRUE(at::equal(ten_steps(recorded, true, a), ten_steps(launched, true, b)));
