@@ -1,9 +1,12 @@
 #include "app/cli.hpp"
 
 #include <CLI/CLI.hpp>
-#include <map>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "app/cli_help.hpp"
 #include "core/build_info.hpp"
 #include "core/error.hpp"
 #include "core/suggest.hpp"
@@ -16,14 +19,22 @@ constexpr const char* kDescription =
     "evolves.\n"
     "Distributed: mpirun -n N weightscope train CONFIG, or srun. Exit codes: docs/cli.md.";
 
-const std::map<std::string, OutputFormat> kFormats{{"text", OutputFormat::text},
-                                                   {"json", OutputFormat::json}};
-const std::map<std::string, ProgressMode> kProgress{
-    {"auto", ProgressMode::automatic}, {"plain", ProgressMode::plain}, {"none", ProgressMode::none}};
+template <class T>
+using Choices = std::vector<std::pair<std::string, T>>;  ///< the first one is the default
 
-const std::map<std::string, Grow> kGrow{{"heads", Grow::heads}, {"head_width", Grow::head_width}};
-const std::map<std::string, std::vector<Parametrization>> kParametrizations{
-    {"standard", {Parametrization::standard}}, {"mup", {Parametrization::mup}}, {"both", {}}};
+const Choices<OutputFormat> kFormats{{"text", OutputFormat::text}, {"json", OutputFormat::json}};
+const Choices<ProgressMode> kProgress{
+    {"auto", ProgressMode::automatic}, {"plain", ProgressMode::plain}, {"none", ProgressMode::none}};
+const Choices<Grow> kGrow{{"heads", Grow::heads}, {"head_width", Grow::head_width}};
+const Choices<std::vector<Parametrization>> kParametrizations{
+    {"both", {}}, {"standard", {Parametrization::standard}}, {"mup", {Parametrization::mup}}};
+
+template <class T>
+std::vector<std::string> names_of(const Choices<T>& choices) {
+  std::vector<std::string> names;
+  for (const auto& each : choices) names.push_back(each.first);
+  return names;
+}
 
 Resume resume_of(const std::string& text) {
   if (text == "auto") return {Resume::Mode::automatic, 0};
@@ -38,7 +49,9 @@ Resume resume_of(const std::string& text) {
 class Parser {
  public:
   explicit Parser(CommandLine& line) : line_(line), app_(kDescription, "weightscope") {
-    app_.set_version_flag("--version", "weightscope " + version());
+    app_.formatter(help_format());
+    app_.set_help_flag("-h,--help", "this text");
+    app_.set_version_flag("--version", "weightscope " + version(), "the version");
     app_.require_subcommand(1);
     app_.failure_message(CLI::FailureMessage::simple);
     training();
@@ -47,6 +60,7 @@ class Parser {
     weights();
     data();
     inspection();
+    for (auto* each : app_.get_subcommands(nullptr)) each->group("Commands");
   }
   CLI::App& app() { return app_; }
 
@@ -66,20 +80,41 @@ class Parser {
     return arguments;
   }
   void config_options(ConfigArguments& config, bool output) {
-    current_->add_option("CONFIG", config.file, "configuration file (docs/config-reference.md)")->required();
-    current_
-        ->add_option("--set", config.set, "KEY=VALUE: overrides a key of the configuration; may be repeated")
+    current_->add_option("CONFIG", config.file, "configuration (docs/config-reference.md)")
+        ->type_name("FILE")
+        ->required();
+    current_->add_option("--set", config.set, "overrides a key of the configuration; may be repeated")
+        ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
     if (output)
-      current_->add_option("--output", config.output, "run directory, instead of the configuration's");
+      current_->add_option("--output", config.output, "run directory, instead of the configuration's")
+          ->type_name("DIR");
+  }
+  /// One of a few words. `target` outlives the parser.
+  template <class T>
+  void choice(const char* name, T& target, const Choices<T>& choices, const char* description) {
+    const auto names = names_of(choices);
+    const auto choose = [&target, &choices, names, name](const std::string& word) {
+      for (const auto& [each, value] : choices)
+        if (each == word) return void(target = value);
+      throw CLI::ValidationError(
+          name, word + " is not one of " + CLI::detail::join(names, ", ") + nearest(word, names));
+    };
+    current_->add_option_function<std::string>(name, choose, description)
+        ->type_name(CLI::detail::join(names, "|"))
+        ->default_str(names.front());
+  }
+  /// A number from `low` to `high`.
+  template <class T, class N>
+  CLI::Option* number(const char* name, T& target, N low, N high, const char* description) {
+    return current_->add_option(name, target, description)->check(CLI::Range(low, high).description(""));
   }
   void format_option(OutputFormat& format) {
-    current_->add_option("--format", format, "text or json")
-        ->transform(CLI::CheckedTransformer(kFormats))
-        ->default_str("text");
+    choice("--format", format, kFormats, "what goes to standard output");
   }
   void model_option(std::string& model) {
     current_->add_option("MODEL", model, "checkpoint, run directory, or Hugging Face GPT-2 directory")
+        ->type_name("PATH")
         ->required();
   }
 
@@ -94,11 +129,11 @@ class Parser {
     train
         ->add_option_function<std::string>(
             "--resume", [arguments](const std::string& text) { arguments->resume = resume_of(text); },
-            "auto (continue if there is a checkpoint), never, must, or a step")
+            "auto continues if there is a checkpoint")
+        ->type_name("auto|never|must|STEP")
         ->default_str("auto");
-    train->add_option("--progress", arguments->progress, "auto, plain or none")
-        ->transform(CLI::CheckedTransformer(kProgress))
-        ->default_str("auto");
+    choice("--progress", arguments->progress, kProgress,
+           "auto: one line, rewritten, on a terminal; lines elsewhere");
     train->add_flag("--quiet", line_.quiet, "warnings and errors only");
     train->callback([this, arguments] {
       line_.all_ranks = true;
@@ -121,6 +156,7 @@ class Parser {
     model_option(audit->model);
     current_
         ->add_option("--scheme", audit->scheme, "name of an initialization scheme, or a configuration file")
+        ->type_name("NAME|FILE")
         ->default_val("article");
     format_option(audit->format);
   }
@@ -132,29 +168,16 @@ class Parser {
         "weightscope coord-check configs/quickstart.yaml --widths 48,96,192 -o coords.json", false,
         run_coord_check);
     config_options(check->config, false);
-    current_
-        ->add_option("--widths", check->plan.widths,
-                     "model.width, two or more (default: base width x 1,2,4,8)")
-        ->delimiter(',')
-        ->check(CLI::Range(1, 65536));
-    current_->add_option("--steps", check->plan.steps, "updates at optimizer.lr, all on the same batch")
-        ->check(CLI::Range(1, 1000))
+    number("--widths", check->plan.widths, 1, 65536,
+           "model.width, two or more, with commas (default: base width x 1,2,4,8)")
+        ->delimiter(',');
+    number("--steps", check->plan.steps, 1, 1000, "updates at optimizer.lr, all on the same batch")
         ->capture_default_str();
-    current_->add_option("--seeds", check->plan.seeds, "trainings at each width")
-        ->check(CLI::Range(1, 31))
-        ->capture_default_str();
-    current_
-        ->add_option_function<std::string>(
-            "--parameterization",
-            [check](const std::string& name) { check->plan.which = kParametrizations.at(name); },
-            "standard, mup or both")
-        ->check(CLI::IsMember({"standard", "mup", "both"}))
-        ->default_str("both");
-    current_->add_option("--grow", check->plan.grow, "what widens: heads (more of them) or head_width")
-        ->transform(CLI::CheckedTransformer(kGrow))
-        ->default_str("heads");
+    number("--seeds", check->plan.seeds, 1, 31, "trainings at each width")->capture_default_str();
+    choice("--parameterization", check->plan.which, kParametrizations, "what to check");
+    choice("--grow", check->plan.grow, kGrow, "what widens: more heads, or wider ones");
     format_option(check->format);
-    current_->add_option("-o,--output", check->output, "also write the JSON there");
+    current_->add_option("-o,--output", check->output, "also write the JSON there")->type_name("FILE");
   }
 
   void weights() {
@@ -162,54 +185,51 @@ class Parser {
         "measure", "one snapshot of any weights, in the schema of an experiment file",
         "weightscope measure runs/quickstart -o weights.h5", false, run_measure);
     model_option(measure->model);
-    current_->add_option("-o,--output", measure->output, "file to write")->required();
+    current_->add_option("-o,--output", measure->output, "file to write")->type_name("FILE")->required();
     auto eval = command<EvalArguments>(
         "eval", "mean loss over all complete blocks of a token file",
         "weightscope eval runs/quickstart --tokens data/kjv/val.bin --format json", true, run_eval);
     model_option(eval->model);
-    current_->add_option("--tokens", eval->tokens, "token file")->required();
+    current_->add_option("--tokens", eval->tokens, "token file")->type_name("FILE")->required();
     format_option(eval->format);
     auto sample = command<SampleArguments>(
         "sample", "continue a prompt",
         "weightscope sample runs/quickstart --prompt 'In the beginning' --tokens 300", false, run_sample);
     model_option(sample->model);
     current_->add_option("--prompt", sample->prompt, "text to continue");
-    current_->add_option("--tokens", sample->tokens, "tokens to draw")
-        ->check(CLI::Range(1, 1000000))
+    number("--tokens", sample->tokens, 1, 1000000, "tokens to draw")->capture_default_str();
+    number("--temperature", sample->temperature, 0.0, 100.0, "0 takes the most likely token")
         ->capture_default_str();
-    current_->add_option("--temperature", sample->temperature, "0 takes the most likely token")
-        ->check(CLI::Range(0.0, 100.0))
-        ->capture_default_str();
-    current_->add_option("--top-k", sample->top_k, "draw from the k most likely tokens; 0: all")
-        ->check(CLI::Range(0, 65536))
+    number("--top-k", sample->top_k, 0, 65536, "draw from the k most likely tokens; 0: all")
         ->capture_default_str();
     current_->add_option("--seed", sample->seed, "same seed, same text")->capture_default_str();
-    current_->add_option("--tokenizer", sample->tokenizer,
-                         "byte or sentencepiece:FILE; needed unless the model was trained on bytes");
+    current_->add_option("--tokenizer", sample->tokenizer, "needed unless the model was trained on bytes")
+        ->type_name("byte|sentencepiece:FILE");
     auto to_hf =
         command<ConvertArguments>("export", "write a Hugging Face GPT-2 directory",
                                   "weightscope export runs/quickstart -o hf/quickstart", false, run_export);
     model_option(to_hf->from);
-    current_->add_option("-o,--output", to_hf->output, "directory to write")->required();
+    current_->add_option("-o,--output", to_hf->output, "directory to write")->type_name("DIR")->required();
     auto from_hf =
         command<ConvertArguments>("import", "turn a Hugging Face GPT-2 directory into a checkpoint",
                                   "weightscope import hf/gpt2 -o checkpoints/gpt2", false, run_import);
     model_option(from_hf->from);
-    current_->add_option("-o,--output", from_hf->output, "checkpoint directory to write")->required();
+    current_->add_option("-o,--output", from_hf->output, "checkpoint directory to write")
+        ->type_name("DIR")
+        ->required();
   }
 
   void data() {
     auto prepare = command<PrepareArguments>(
         "prepare", "turn text into token files: train.bin, val.bin, meta.json",
         "weightscope prepare --tokenizer byte -o data/kjv bible.txt", false, run_prepare);
-    current_->add_option("--tokenizer", prepare->tokenizer, "byte, sentencepiece:FILE, or train:bpe:VOCAB")
+    current_->add_option("--tokenizer", prepare->tokenizer, "train:bpe:VOCAB makes one from the texts")
+        ->type_name("byte|sentencepiece:FILE|train:bpe:VOCAB")
         ->capture_default_str();
-    current_->add_option("-o,--output", prepare->output, "directory to write")->required();
-    current_
-        ->add_option("--val-fraction", prepare->val_fraction, "last part of each text kept for evaluation")
-        ->check(CLI::Range(0.0, 0.5))
+    current_->add_option("-o,--output", prepare->output, "directory to write")->type_name("DIR")->required();
+    number("--val-fraction", prepare->val_fraction, 0.0, 0.5, "last part of each text kept for evaluation")
         ->capture_default_str();
-    current_->add_option("TEXT", prepare->texts, "text files")->required();
+    current_->add_option("TEXT", prepare->texts, "text files")->type_name("FILE...")->required();
   }
 
   void inspection() {
@@ -220,12 +240,13 @@ class Parser {
     current_->get_option("CONFIG")->required(false);
     current_->add_flag("--reference", check->reference,
                        "print the reference of all keys (docs/config-reference.md)");
-    current_->add_option("--ranks", check->ranks, "ranks to plan for (default: those of this job)")
-        ->check(CLI::Range(0, 1 << 20));
+    number("--ranks", check->ranks, 0, 1 << 20, "ranks to plan for (default: those of this job)");
     auto inspect =
         command<InspectArguments>("inspect", "what an experiment file holds",
                                   "weightscope inspect runs/quickstart --format json", false, run_inspect);
-    current_->add_option("FILE", inspect->file, "experiment.h5 or a run directory")->required();
+    current_->add_option("FILE", inspect->file, "experiment.h5 or a run directory")
+        ->type_name("PATH")
+        ->required();
     format_option(inspect->format);
     auto* doctor = app_.add_subcommand("doctor", "facts for a bug report: MPI, NCCL, GPUs, HDF5, LibTorch");
     doctor->callback([this] {
@@ -238,30 +259,6 @@ class Parser {
   CLI::App* current_ = nullptr;
 };
 
-/// What nobody expected, and what may have been meant.
-std::string usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
-  const auto chosen = app.get_subcommands();
-  const auto* command = chosen.empty() ? &app : chosen.front();
-  const std::string help =
-      " (see " + (chosen.empty() ? "" : app.get_name() + " ") + command->get_name() + " --help)";
-  std::vector<std::string> known;
-  if (chosen.empty()) {
-    if (argc < 2) return "no command is given" + help;
-    const std::string wrong = argv[1];
-    if (wrong.starts_with("-")) return "unknown option " + wrong + help;
-    for (const auto* each : app.get_subcommands(nullptr)) known.push_back(each->get_name());
-    return "unknown command " + wrong + nearest(wrong, known) + help;
-  }
-  for (const auto* option : command->get_options())
-    for (const auto& name : option->get_lnames()) known.push_back("--" + name);
-  for (const auto& wrong : command->remaining())
-    if (wrong.starts_with("-")) {
-      const auto name = wrong.substr(0, wrong.find('='));
-      return "unknown option " + name + nearest(name, known) + help;
-    }
-  return error.what() + help;
-}
-
 }  // namespace
 
 CommandLine parse_command_line(int argc, char** argv) {
@@ -273,7 +270,7 @@ CommandLine parse_command_line(int argc, char** argv) {
     line.message = parser.app().help("", CLI::AppFormatMode::All);
   } catch (const CLI::CallForHelp& e) {
     const auto chosen = parser.app().get_subcommands();
-    line.message = (chosen.empty() ? &parser.app() : chosen.front())->help();
+    line.message = chosen.empty() ? parser.app().help() : chosen.front()->help("weightscope");
   } catch (const CLI::CallForVersion& e) {
     line.message = std::string(e.what()) + "\n";
   } catch (const CLI::ParseError& e) {

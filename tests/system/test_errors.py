@@ -64,6 +64,8 @@ def test_missing_configuration_and_usage_are_2(program: Program) -> None:
             "unknown option --outptu; did you mean --output? (see weightscope train --help)",
         ),
         (["sample", "x", "--tokens", "many"], "--tokens: Value many not in range 1 to 1000000"),
+        (["inspect", "x", "--format", "jsn"], "--format: jsn is not one of text, json; did you mean json?"),
+        (["inspect", "x", "--format", "1"], "--format: 1 is not one of text, json (see"),
         ([], "no command is given (see weightscope --help)"),
     ):
         result = program(*arguments, check=False)
@@ -152,10 +154,11 @@ def test_help_and_version_are_0(program: Program) -> None:
         "doctor",
     ):
         text = program(command, "--help").out
-        assert command in text or "Usage" in text
+        assert f"Usage: weightscope {command} " in text
         assert "xample" in text or command == "doctor"
+        assert "ENUM" not in text and "INT:INT" not in text
     assert program("--version").out.startswith("weightscope 0.")
-    assert "Subcommands" in program("--help").out
+    assert "Commands:" in program("--help").out
 
 
 def test_no_file_is_opened_because_a_checkpoint_names_it(program: Program, tiny: Path) -> None:
