@@ -8,6 +8,7 @@
 
 #include "core/file_io.hpp"
 #include "model/weights_io.hpp"
+#include "train/registered_buffers.hpp"
 #include "train/train_step.hpp"
 
 namespace weightscope {
@@ -54,18 +55,25 @@ struct OracleRun {
     return exchange.gathered(mine, 0);
   }
 
+  ParamStore made_store() {
+    const auto types = types_of(Precision::fp32);
+    if (node) return ParamStore(model, types, node->mine());
+    if (auto memory = registered_buffers(config, place, comm, host))
+      return ParamStore(model, types, std::move(*memory));
+    return ParamStore(model, types, place, host.size());
+  }
+
   nlohmann::json expected = nlohmann::json::parse(read_file(kFolder + "expected.json", Fault::input));
   RunConfig config;
   DevicePlace place;
   HostComm host = HostComm::world();
   TensorComm comm = TensorComm::make(host, place.place, place.index, 60);
   ModelConfig model = config.model;
-  std::unique_ptr<NodeBuffers> node = NodeBuffers::make(shaped(model), place, host, host.node());
-  ParamStore store = node ? ParamStore(model, types_of(Precision::fp32), node->mine())
-                          : ParamStore(model, types_of(Precision::fp32), place, host.size());
+  std::unique_ptr<NodeBuffers> node = NodeBuffers::make(config, place, host, host.node());
+  ParamStore store = made_store();
   Gpt gpt{model, store, 16, Purpose::training, false};
   OptimizerConfig adamw{OptimizerName::adamw, 1e-3, 0.9, 0.95, 1e-8, 0.1};
-  GradientExchange exchange{ParallelConfig{}, store, comm, host, node.get(), 4 / host.size()};
+  GradientExchange exchange{config.parallel, store, comm, host, node.get(), 4 / host.size()};
   Optimizer optimizer{adamw, store, exchange.shard()};
   TrainStep step{config, host, gpt, store, exchange, optimizer};
 };
@@ -107,6 +115,7 @@ inline double largest_difference(const OracleRun& run, const at::Tensor& flat, c
 inline void expect_five_steps(OracleRun& run) {
   for (std::size_t s = 0; s < 5; ++s) {
     const auto result = run.step.run(static_cast<std::int64_t>(s), run.batch(s), false);
+    run.exchange.await_weights();
     EXPECT_NEAR(result.loss / run.expected["train"]["losses"][s].get<double>(), 1, 1e-5) << s;
     EXPECT_NEAR(result.grad_norm / run.expected["train"]["grad_norm_before_clip"][s].get<double>(), 1, 1e-4)
         << s;
