@@ -23,10 +23,10 @@ int launch(void (*kernel)(P...), dim3 blocks, dim3 threads, std::size_t shared_b
   return cudaGetLastError();
 }
 
-/// What a block got with its launch, 16-byte aligned.
+/// What a block got with its launch, 32-byte aligned.
 template <class T>
 __device__ T* shared_memory() {
-  extern __shared__ uint4 memory[];
+  extern __shared__ __align__(32) uint4 memory[];
   return reinterpret_cast<T*>(memory);
 }
 

@@ -23,8 +23,8 @@ template <class T, class Tile>
 __global__ void __launch_bounds__(kThreads)
     backward_queries(const T* __restrict__ dout, const T* __restrict__ qkv, const float* __restrict__ lse,
                      const float* __restrict__ delta, T* __restrict__ dqkv, AttentionSizes s, Drop drop) {
-  auto *q = device::shared_memory<float>(), *d = q + Tile::kTile, *k = d + Tile::kTile, *v = k + Tile::kTile,
-       *weights = v + Tile::kTile;
+  const Shared<Tile> shared(4);
+  auto *q = shared.tile(0), *d = shared.tile(1), *k = shared.tile(2), *v = shared.tile(3);
   const auto [row, column, sequence, statistic] = head_of_block(s);
   const Index first = static_cast<Index>(gridDim.y - 1 - blockIdx.y) * Tile::kEdge, rows = s.tokens - first;
   const T* of_head = qkv + sequence * row + column;
@@ -44,23 +44,22 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
     load_tile<Tile>(k, of_head + s.heads * s.width + key * row, row, s.tokens - key, width);
     load_tile<Tile>(v, of_head + 2 * s.heads * s.width + key * row, row, s.tokens - key, width);
-    if (drop.threshold != 0) fill_factors<Tile, false>(weights, drop, statistic + first, key);
+    if (drop.threshold != 0) fill_factors<Tile, false>(shared.factors, drop, statistic + first, key);
     __syncthreads();
     float p[Tile::kRows][Tile::kRows], dp[Tile::kRows][Tile::kRows];
-    multiply_rows<Tile>(q, k, width, p), multiply_rows<Tile>(d, v, width, dp);
+    multiply_rows<Tile>(shared, q, k, width, p), multiply_rows<Tile>(shared, d, v, width, dp);
 #pragma unroll
     for (int a = 0; a < Tile::kRows; ++a)
 #pragma unroll
       for (int b = 0; b < Tile::kRows; ++b) {
         const int i = y + kSide * a, j = x + kSide * b;
-        float& weight = weights[i * Tile::kKeys + j];
-        const float factor = drop.threshold != 0 ? weight : 1.0f;
-        weight = key + j <= first + i
-                     ? expf(p[a][b] * s.scale - norm[a]) * (dp[a][b] * factor - mean[a]) * s.scale
-                     : 0.0f;
+        const float factor = drop.threshold != 0 ? shared.factors[i * Tile::kFactorRow + j] : 1.0f;
+        shared.weights[i * Tile::kKeys + j] = from_float<T>(
+            key + j <= first + i ? expf(p[a][b] * s.scale - norm[a]) * (dp[a][b] * factor - mean[a]) * s.scale
+                                 : 0.0f);
       }
     __syncthreads();
-    add_weighted_rows<Tile>(weights, k, sum);
+    add_weighted_rows<Tile>(shared, k, sum);
   }
   store_rows<Tile>(dqkv + (sequence + first) * row + column, row, rows, width, sum);
 }
@@ -69,8 +68,8 @@ template <class T, class Tile>
 __global__ void __launch_bounds__(kThreads)
     backward_keys(const T* __restrict__ dout, const T* __restrict__ qkv, const float* __restrict__ lse,
                   const float* __restrict__ delta, T* __restrict__ dqkv, AttentionSizes s, Drop drop) {
-  auto *k = device::shared_memory<float>(), *v = k + Tile::kTile, *q = v + Tile::kTile, *d = q + Tile::kTile,
-       *weights = d + Tile::kTile;
+  const Shared<Tile> shared(4);
+  auto *k = shared.tile(0), *v = shared.tile(1), *q = shared.tile(2), *d = shared.tile(3);
   const auto [row, column, sequence, statistic] = head_of_block(s);
   const Index first = static_cast<Index>(blockIdx.y) * Tile::kEdge, rows = s.tokens - first,
               part = s.heads * s.width;
@@ -87,10 +86,10 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
     load_tile<Tile>(q, of_head + query * row, row, s.tokens - query, width);
     load_tile<Tile>(d, dout + (sequence + query) * (row / 3) + column, row / 3, s.tokens - query, width);
-    if (drop.threshold != 0) fill_factors<Tile, true>(weights, drop, statistic + query, first);
+    if (drop.threshold != 0) fill_factors<Tile, true>(shared.factors, drop, statistic + query, first);
     __syncthreads();
     float p[Tile::kRows][Tile::kRows], dp[Tile::kRows][Tile::kRows];
-    multiply_rows<Tile>(k, q, width, p), multiply_rows<Tile>(v, d, width, dp);
+    multiply_rows<Tile>(shared, k, q, width, p), multiply_rows<Tile>(shared, v, d, width, dp);
 #pragma unroll
     for (int b = 0; b < Tile::kRows; ++b) {
       const Index i = query + x + kSide * b;
@@ -98,22 +97,24 @@ __global__ void __launch_bounds__(kThreads)
                   mean = i < s.tokens ? delta[statistic + i] : 0;
 #pragma unroll
       for (int a = 0; a < Tile::kRows; ++a) {
-        float& weight = weights[(y + kSide * a) * Tile::kKeys + x + kSide * b];
-        const float factor = drop.threshold != 0 ? weight : 1.0f;
-        const float probability = first + y + kSide * a <= i ? expf(p[a][b] * s.scale - norm) : 0.0f;
-        weight = probability * factor;
+        const int j = y + kSide * a, column_of_weights = x + kSide * b;
+        const float factor =
+            drop.threshold != 0 ? shared.factors[j * Tile::kFactorRow + column_of_weights] : 1.0f;
+        const float probability = first + j <= i ? expf(p[a][b] * s.scale - norm) : 0.0f;
+        shared.weights[j * Tile::kKeys + column_of_weights] = from_float<T>(probability * factor);
         dp[a][b] = probability * (dp[a][b] * factor - mean) * s.scale;
       }
     }
     __syncthreads();
-    add_weighted_rows<Tile>(weights, d, dv);
+    add_weighted_rows<Tile>(shared, d, dv);
     __syncthreads();
 #pragma unroll
     for (int a = 0; a < Tile::kRows; ++a)
 #pragma unroll
-      for (int b = 0; b < Tile::kRows; ++b) weights[(y + kSide * a) * Tile::kKeys + x + kSide * b] = dp[a][b];
+      for (int b = 0; b < Tile::kRows; ++b)
+        shared.weights[(y + kSide * a) * Tile::kKeys + x + kSide * b] = from_float<T>(dp[a][b]);
     __syncthreads();
-    add_weighted_rows<Tile>(weights, q, dk);
+    add_weighted_rows<Tile>(shared, q, dk);
   }
   T* to = dqkv + (sequence + first) * row + column;
   store_rows<Tile>(to + part, row, rows, width, dk), store_rows<Tile>(to + 2 * part, row, rows, width, dv);
@@ -128,7 +129,7 @@ int tiled_attention_backward(const T* dout, const T* qkv, const T* out, const fl
       device::launch(row_products<T>, blocks_for(s.batch * s.heads * s.tokens, kThreads / kWarp), kThreads, 0,
                      stream, dout, out, delta, s);
   if (status != 0) return status;
-  return with_tiles(s.width, [&](auto tiles) {
+  return with_tiles<T>(s.width, [&](auto tiles) {
     using Tile = decltype(tiles);
     const auto start = [&](auto kernel) {
       return device::launch(kernel, blocks_of(s, Tile::kEdge), kThreads, Tile::bytes(4), stream, dout, qkv,

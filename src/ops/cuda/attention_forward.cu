@@ -13,7 +13,8 @@ __device__ float over_columns(float v, F&& combine) {
 template <class T, class Tile>
 __global__ void __launch_bounds__(kThreads) forward(const T* __restrict__ qkv, T* __restrict__ out,
                                                     float* __restrict__ lse, AttentionSizes s, Drop drop) {
-  auto *q = device::shared_memory<float>(), *keys = q + Tile::kTile, *weights = keys + Tile::kTile;
+  const Shared<Tile> shared(2);
+  auto *q = shared.tile(0), *keys = shared.tile(1);
   const auto [row, column, sequence, statistic] = head_of_block(s);
   const Index first = static_cast<Index>(gridDim.y - 1 - blockIdx.y) * Tile::kEdge, rows = s.tokens - first;
   const T* of_head = qkv + sequence * row + column;
@@ -29,10 +30,10 @@ __global__ void __launch_bounds__(kThreads) forward(const T* __restrict__ qkv, T
   for (Index key = 0; key <= first; key += Tile::kEdge) {
     __syncthreads();
     load_tile<Tile>(keys, of_head + s.heads * s.width + key * row, row, s.tokens - key, width);
-    if (drop.threshold != 0) fill_factors<Tile, false>(weights, drop, statistic + first, key);
+    if (drop.threshold != 0) fill_factors<Tile, false>(shared.factors, drop, statistic + first, key);
     __syncthreads();
     float p[Tile::kRows][Tile::kRows];
-    multiply_rows<Tile>(q, keys, width, p);
+    multiply_rows<Tile>(shared, q, keys, width, p);
 #pragma unroll
     for (int a = 0; a < Tile::kRows; ++a) {
       const int i = y + kSide * a;
@@ -48,8 +49,9 @@ __global__ void __launch_bounds__(kThreads) forward(const T* __restrict__ qkv, T
 #pragma unroll
       for (int b = 0; b < Tile::kRows; ++b) {
         const float e = expf(p[a][b] - largest);
-        float& weight = weights[i * Tile::kKeys + x + kSide * b];
-        weight = drop.threshold != 0 ? e * weight : e;
+        const int j = x + kSide * b;
+        const float factor = drop.threshold != 0 ? shared.factors[i * Tile::kFactorRow + j] : 1.0f;
+        shared.weights[i * Tile::kKeys + j] = from_float<T>(e * factor);
         added += e;
       }
       total[a] = total[a] * shrink + over_columns(added, [](float v, float w) { return v + w; });
@@ -60,7 +62,7 @@ __global__ void __launch_bounds__(kThreads) forward(const T* __restrict__ qkv, T
     __syncthreads();
     load_tile<Tile>(keys, of_head + 2 * s.heads * s.width + key * row, row, s.tokens - key, width);
     __syncthreads();
-    add_weighted_rows<Tile>(weights, keys, sum);
+    add_weighted_rows<Tile>(shared, keys, sum);
   }
 #pragma unroll
   for (int a = 0; a < Tile::kRows; ++a) {
@@ -76,7 +78,7 @@ __global__ void __launch_bounds__(kThreads) forward(const T* __restrict__ qkv, T
 template <class T>
 int tiled_attention(const T* qkv, T* out, float* lse, const AttentionSizes& s, const Drop& drop,
                     void* stream) {
-  return with_tiles(s.width, [&](auto tiles) {
+  return with_tiles<T>(s.width, [&](auto tiles) {
     using Tile = decltype(tiles);
     return device::launch(forward<T, Tile>, blocks_of(s, Tile::kEdge), kThreads, Tile::bytes(2), stream, qkv,
                           out, lse, s, drop);
