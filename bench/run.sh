@@ -43,6 +43,7 @@ scaling() {
   [ $kind = quick ] || python bench/scaling.py --shape M --ranks 1,2 --predict --json "$out/scaling-M.json"
 }
 scaling | keep scaling
+python bench/exposed.py | keep exposed
 python bench/loss_parity.py "${parity[@]}" --json "$out/loss_parity.json" | keep loss_parity
 python bench/reliability.py "${safe[@]}" --json "$out/reliability.json" | keep reliability
 echo "bench: wrote $out and $page"
