@@ -202,14 +202,22 @@ __device__ void fill_factors(float* factors, const Drop& unsettled, Index query,
   const Drop drop = settled(unsettled);  // anew for every tile: registers are dearer than two cached words
   const Index first = drop.first_row + query;
   const Philox stream(drop.key);
-  for (int n = static_cast<int>(threadIdx.x); n < Tile::kEdge * Tile::kEdge / 4; n += kThreads) {
-    const int i = n / (Tile::kEdge / 4), j = n % (Tile::kEdge / 4) * 4;
+  constexpr int kFour = Tile::kEdge / 4;
+  for (int n = static_cast<int>(threadIdx.x); n < Tile::kEdge * kFour; n += kThreads) {
+    // Lanes side by side write side by side.
+    const int i = ByKey ? n % Tile::kEdge : n / kFour, j = 4 * (ByKey ? n / Tile::kEdge : n % kFour);
     const auto words =
         stream.block(static_cast<std::uint64_t>((key + j) / 4), static_cast<std::uint64_t>(first + i));
+    float four[4];
 #pragma unroll
     for (int k = 0; k < 4; ++k)
-      factors[ByKey ? (j + k) * Tile::kFactorRow + i : i * Tile::kFactorRow + j + k] =
-          words[static_cast<std::size_t>(k)] < drop.threshold ? 0.0f : drop.keep;
+      four[k] = words[static_cast<std::size_t>(k)] < drop.threshold ? 0.0f : drop.keep;
+    if constexpr (ByKey) {
+#pragma unroll
+      for (int k = 0; k < 4; ++k) factors[(j + k) * Tile::kFactorRow + i] = four[k];
+    } else {
+      store4(factors + i * Tile::kFactorRow + j, {four[0], four[1], four[2], four[3]});
+    }
   }
 }
 
