@@ -12,9 +12,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpu import CASES
 from results import ROOT, table
 
-MODELS = {"124M-64": (12, 768, 1024, 50304), "124M-16": (12, 768, 1024, 50304)}  # layers, width, tokens, vocabulary
+from train import Shape
+
 UPDATE_SHARE = 0.01  # norm and AdamW: 1.1 of 108 ms in the trace of docs/performance.md
 BUCKET_BYTES = 25 * 2**20  # parallel.bucket_mb
 
@@ -25,20 +27,21 @@ class Bucket:
     size: float  # bytes, float32
 
 
-def backward(layers: int, width: int, tokens: int, vocabulary: int, seconds: float) -> tuple[float, list[Bucket]]:
+def backward(shape: Shape, seconds: float) -> tuple[float, list[Bucket]]:
     """Seconds from the head to the end, and the buckets. `seconds`: forward and backward pass of all micro-batches."""
-    block = 24 * width**2 + 2 * tokens * width  # of the forward pass, a token
-    head = 2 * width * vocabulary
-    unit = seconds / (3 * (layers * block + head))
+    width = shape.width
+    block = 24 * width**2 + 2 * shape.block * width  # of the forward pass, a token
+    head = 2 * width * shape.vocab
+    unit = seconds / (3 * (shape.layers * block + head))
     clock, size, buckets = 3 * head * unit, 4.0 * 2 * width, []  # logits are made in the backward pass; ln_f
-    for _ in range(layers):
+    for _ in range(shape.layers):
         clock += 2 * block * unit
         size += 4 * (12 * width**2 + 13 * width)
         if size >= BUCKET_BYTES:
             buckets.append(Bucket(clock, size))
             size = 0
     # The position embedding is smaller than a bucket; the tied token embedding is final at the very end.
-    buckets.append(Bucket(clock, size + 4 * (tokens + vocabulary) * width))
+    buckets.append(Bucket(clock, size + 4 * (shape.block + shape.vocab) * width))
     return clock, buckets
 
 
@@ -58,7 +61,7 @@ def exposed(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--measured", type=Path, default=ROOT / "bench/results/gpu.json")
-    parser.add_argument("--case", choices=tuple(MODELS), default="124M-64")
+    parser.add_argument("--case", choices=("124M-64", "124M-16"), default="124M-64")
     parser.add_argument("--gpus", type=int, default=8)
     parser.add_argument("--micro-batches", type=int, default=1, help="of a step; only the last one meets the others")
     parser.add_argument("--gb-s", type=float, nargs="+", default=[450, 350, 250, 150], help="bus bandwidth")
@@ -69,7 +72,7 @@ def main() -> int:
     micro_step = next(row for row in case["rows"] if row["name"] == "weightscope")["seconds"]
     passes, update = micro_step * (1 - UPDATE_SHARE), micro_step * UPDATE_SHARE
     step = arguments.micro_batches * passes + update
-    end, buckets = backward(*MODELS[arguments.case], passes)
+    end, buckets = backward(CASES[arguments.case].shape, passes)
     lines = []
     for bandwidth in arguments.gb_s:
         cells = [f"{bandwidth:g} GB/s"]

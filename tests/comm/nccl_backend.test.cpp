@@ -290,8 +290,7 @@ TEST_F(Nccl, RecordedCollectivesCountWhenTheirGraphStarts) {
   for (int i = 0; i < 3; ++i) nccl.all_reduce_mean(of(x));
   nccl.wait(reinterpret_cast<void*>(0x42));
   EXPECT_EQ(nccl.end_recording(), 3);
-  const auto* own = fake::state().calls.back().stream;  // of the wait: the consumer
-  EXPECT_EQ(own, reinterpret_cast<void*>(0x42)) << "the recorded stream joins again";
+  EXPECT_EQ(fake::state().calls.back().stream, reinterpret_cast<void*>(0x42)) << "our stream joins again";
   fake::state().calls.clear();
   nccl.replayed(3, reinterpret_cast<void*>(0x42));
   nccl.replayed(0, reinterpret_cast<void*>(0x42));
