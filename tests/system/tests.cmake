@@ -14,5 +14,10 @@ foreach(part oracle resume resume_more alarms probe spectra weightwatcher gradie
   weightscope_pytest(system_${part} tests/system test_${part}.py)
 endforeach()
 weightscope_pytest(analysis analysis)
-add_test(NAME python/ruff COMMAND ${python} -m ruff check --config analysis/pyproject.toml analysis tests launch WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-set_tests_properties(python/ruff PROPERTIES LABELS "python;lint")
+function(weightscope_ruff name)
+  add_test(NAME python/${name} COMMAND ${python} -m ruff ${ARGN} --config analysis/pyproject.toml analysis tests launch bench
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(python/${name} PROPERTIES LABELS "python;lint")
+endfunction()
+weightscope_ruff(ruff check)
+weightscope_ruff(ruff_format format --check)
