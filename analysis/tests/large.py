@@ -38,7 +38,8 @@ def experiment(path: Path, layers: int = 12, heads: int = 12, snapshots: int = 1
     root |= {
         "snapshot_step": step, "epoch": step / 1e4, "tokens": step * 5e5, "wall_time": step * 0.14, "std": std,
         "rms": std, "mean": same, "skewness": same, "kurtosis": same, "min": -4.8 * std, "max": 4.8 * std,
-        "displacement": displacement, "count": np.full(std.shape, COUNT, dtype=np.uint64), "histogram": _counts(std),
+        "displacement": displacement, "cosine": 1 / np.sqrt(1 + displacement**2),
+        "count": np.full(std.shape, COUNT, dtype=np.uint64), "histogram": _counts(std),
     }  # fmt: skip
     for name in ("zeros", "nonfinite", "overflow"):
         root[name] = np.zeros(std.shape, dtype=np.uint64)

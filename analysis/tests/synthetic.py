@@ -14,7 +14,7 @@ import numpy as np
 from h5write import Columns, write
 from weightscope import bins, schema
 
-_STATISTICS = ("std", "mean", "skewness", "kurtosis", "min", "max", "rms", "displacement")
+_STATISTICS = ("std", "mean", "skewness", "kurtosis", "min", "max", "rms", "displacement", "cosine")
 _COUNTS = ("count", "zeros", "nonfinite", "overflow")
 _HEAD = ("std", "mean", "kurtosis", "min", "max")
 _SHAPES = {  # rows, columns in units of width
@@ -64,6 +64,7 @@ def _measure(w: np.ndarray, w0: np.ndarray) -> dict[str, float | np.ndarray]:
         "std": np.sqrt(m2), "mean": x.mean(), "min": x.min(), "max": x.max(), "rms": np.sqrt((x**2).mean()),
         "skewness": m3 / m2**1.5 if m2 else 0.0, "kurtosis": m4 / m2**2 - 3 if m2 else 0.0,
         "displacement": float(np.linalg.norm(w - w0) / start) if start else np.nan,
+        "cosine": float(np.vdot(w, w0) / (np.linalg.norm(w) * start)) if start else np.nan,
         "count": x.size, "zeros": int((x == 0).sum()), "nonfinite": 0, "overflow": int((np.abs(x) >= 16).sum()),
         "histogram": bins.count(w),
     }  # fmt: skip

@@ -87,6 +87,7 @@ def test_the_sentence_follows_the_controls(page: Page) -> None:
     said = page.run("document.querySelector('[data-reading=slice]').textContent")
     assert said.startswith("Query of layer 5 at step 0: std 0.0")
     assert "(1 times the start)" in said
+    assert "the cosine to the start is 1." in said
 
 
 def test_the_drawn_std_is_the_recorded_std(page: Page, experiment: Path) -> None:
@@ -205,7 +206,7 @@ def test_twelve_layers_and_a_thousand_snapshots_stay_small_and_quick(session: we
 
 def test_a_file_with_weights_only_still_gives_a_report(session: webdriver.Chrome, tmp_path: Path) -> None:
     attrs, groups = synthetic.groups(synthetic.Truth(layers=2, walk=(1.0, 0.5), width=16, heads=2, steps=(0,)))
-    optional = ("head_", "parameter_", "update_ratio", "displacement")
+    optional = ("head_", "parameter_", "update_ratio", "displacement", "cosine")
     root = {name: values for name, values in groups[""].items() if not name.startswith(optional)}
     attrs = {name: value for name, value in attrs.items() if name != "config"}
     write(tmp_path / "measured.h5", attrs, {"": root})

@@ -180,7 +180,7 @@ void describe(Is<MonitorConfig> auto& c, V& v) {
   v("heads", c.heads, any(), "record summaries of each head of q, k and v");
   v("head_histograms", c.head_histograms, any(), "record the histogram of each head as well");
   v("displacement", c.displacement, any(),
-    "record |W - W0|/|W0|; keeps the initial weights in the run directory");
+    "record |W - W0|/|W0| and the cosine of W and W0; keeps the initial weights in the run directory");
   v("gradients", c.gradients, any(),
     "record the gradient of the update before each snapshot, and what changed the norm of the weights in "
     "it; on a GPU such an update waits for copies to the host");

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -52,6 +53,13 @@ inline double norm(const Summary& s) {
 inline double displacement(const Summary& s) {
   return s.initial2 > 0 ? std::sqrt(s.distance2 / s.initial2) : kUndefined;
 }
+/// ⟨W, W₀⟩ = (‖W‖² + ‖W₀‖² − ‖W − W₀‖²) / 2. As 1 − ((‖W − W₀‖² − (‖W‖ − ‖W₀‖)²) / (2‖W‖‖W₀‖)), which
+/// is exactly 1 at the start; never outside of [−1, 1].
+inline double cosine(const Summary& s) {
+  const double now = norm(s), initial = std::sqrt(s.initial2), difference = now - initial;
+  if (!(now > 0 && initial > 0)) return kUndefined;
+  return std::clamp(1 - (s.distance2 - difference * difference) / (2 * now * initial), -1.0, 1.0);
+}
 
 }  // namespace statistics
 
@@ -73,6 +81,8 @@ inline constexpr std::array kStatistics{
     Statistic{"displacement", "1", "distance from the initial weights over their norm, |W − W₀| / |W₀|",
               "Jacot et al. 2018, lazy training as |W − W₀| ≪ |W₀|",
               kPerComponent | kPerParameter | kOfInitial, statistics::displacement},
+    Statistic{"cosine", "1", "cosine of the angle to the initial weights, ⟨W, W₀⟩ / (|W| |W₀|)", "",
+              kPerComponent | kPerParameter | kOfInitial, statistics::cosine},
 };
 
 /// Of the gradient of the update that led to a snapshot, where it is recorded: `gradient_std`,

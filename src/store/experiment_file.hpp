@@ -60,6 +60,8 @@ struct ExperimentHeader {
   std::vector<std::string> parameters;
   std::vector<std::string> parameter_shapes;  ///< "[768, 2304]", one per parameter; empty when not known
   std::vector<InitRow> init;
+  /// Datasets of snapshots that an earlier version, which began the file, did not have: it goes on without.
+  std::vector<std::string> lacks;
 };
 
 /// The experiment file of a run directory: experiment.h5 (sealed, complete at every moment) and tail/STEP.h5

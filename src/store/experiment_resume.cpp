@@ -48,6 +48,11 @@ ExperimentFile ExperimentFile::resume(const std::filesystem::path& run, const Ex
     log_warning(
         "gradients are not recorded: the run was begun without monitor.gradients, and its file has no "
         "place for them");
+  std::string missing;
+  for (const auto& name : impl->header.lacks) missing += (missing.empty() ? "" : ", ") + name;
+  if (!missing.empty())
+    log_warning(files.sealed().string() + " was begun by an earlier weightscope and goes on without " +
+                missing);
   make_directories(files.tail());
   fold({files, impl->header, impl->identity, impl->pending, impl->segment});
   impl->segment.reset();

@@ -1,5 +1,6 @@
 #include "store/schema.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 namespace weightscope {
@@ -176,6 +177,9 @@ std::vector<SnapshotDataset> snapshot_datasets(const ExperimentHeader& h) {
                   "norm of the last update over that of the tensor"},
                  &Snapshot::update_ratio});
   if (h.gradients) add_gradients(h, all), add_budgets(h, all);
+  std::erase_if(all, [&](const SnapshotDataset& dataset) {
+    return std::find(h.lacks.begin(), h.lacks.end(), dataset.spec.path) != h.lacks.end();
+  });
   return all;
 }
 

@@ -32,6 +32,7 @@ TEST(Statistics, OfFourKnownNumbersAreThoseComputedByHand) {
   EXPECT_EQ(value("max", s), 10);
   EXPECT_DOUBLE_EQ(value("rms", s), std::sqrt(114.0 / 4));
   EXPECT_DOUBLE_EQ(value("displacement", s), std::sqrt((1 + 4 + 0 + 36) / 25.0));
+  EXPECT_DOUBLE_EQ(value("cosine", s), (0 + 0 + 9 + 40) / (std::sqrt(114.0) * 5));
 }
 
 TEST(Statistics, AreNanWhereTheyAreNotDefined) {
@@ -39,7 +40,7 @@ TEST(Statistics, AreNanWhereTheyAreNotDefined) {
   const Summary empty, flat = measure(std::vector{slice_of(constant)}).front().summary;
   for (const auto& row : kStatistics) EXPECT_TRUE(std::isnan(row.of(empty))) << row.name;
   EXPECT_EQ(value("std", flat), 0);
-  for (const char* name : {"skewness", "kurtosis", "displacement"})
+  for (const char* name : {"skewness", "kurtosis", "displacement", "cosine"})
     EXPECT_TRUE(std::isnan(value(name, flat))) << name;
 }
 

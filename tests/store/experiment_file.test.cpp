@@ -225,6 +225,25 @@ TEST(ExperimentFile, OfAVersionWithoutProbesGoesOnWithoutThem) {
   EXPECT_EQ(whole_numbers(content, "train/step").size(), 18u);
 }
 
+TEST(ExperimentFile, OfAVersionWithoutAStatisticGoesOnWithoutIt) {
+  const Folder run;
+  auto header = made_up_header(), old = header;
+  old.lacks = {"cosine", "parameter_cosine"};
+  {
+    auto file = ExperimentFile::create(run.path(), old);
+    record(file, old, 0, 12);  // the last snapshot is set aside
+    file.close("stopped", 12, 1);
+  }
+  auto file = ExperimentFile::resume(run.path(), header, 8);
+  record(file, header, 8, 18);
+  EXPECT_EQ(file.differences(), std::vector<std::string>{});
+  file.close("finished", 18, 1);
+  const auto content = content_of(run / "experiment.h5");
+  EXPECT_EQ(content.count("cosine") + content.count("parameter_cosine"), 0u);
+  EXPECT_EQ(content.count("displacement"), 1u);
+  EXPECT_EQ(whole_numbers(content, "snapshot_step").size(), 5u);
+}
+
 TEST(ExperimentFile, NamesTheFileWhenTheDiskIsFullAndLosesNothingThatWasWritten) {
   const Folder run;
   const auto header = made_up_header();

@@ -41,6 +41,7 @@ def expected() -> dict:
 def statistics(m: dict) -> dict[str, float]:
     """The definitions, written once more."""
     n = m["count"] - m["nonfinite"]
+    square = m["m2"] + n * m["mean"] ** 2
     return {
         "std": (m["m2"] / n) ** 0.5,
         "mean": m["mean"],
@@ -50,6 +51,7 @@ def statistics(m: dict) -> dict[str, float]:
         "max": m["max"],
         "rms": (m["m2"] / n + m["mean"] ** 2) ** 0.5,
         "displacement": (m["distance2"] / m["initial2"]) ** 0.5,
+        "cosine": (square + m["initial2"] - m["distance2"]) / (2 * (square * m["initial2"]) ** 0.5),
         "count": m["count"],
         "zeros": m["zeros"],
         "nonfinite": m["nonfinite"],
@@ -105,15 +107,19 @@ def snapshot_arrays(expected: dict, snapshots: list[dict]) -> dict[str, np.ndarr
     for name in ("std", "mean", "kurtosis", "min", "max", "histogram"):
         values = np.array([[statistics(m)[name] for m in s["heads"]] for s in snapshots])
         result[f"head_{name}"] = values.reshape(len(snapshots), layers, 3, heads, *values.shape[2:])
-    for name in ("std", "mean", "max", "rms", "displacement"):
+    for name in ("std", "mean", "max", "rms", "displacement", "cosine"):
         result[f"parameter_{name}"] = np.array([[statistics(m)[name] for m in s["parameters"]] for s in snapshots])
     return result | update_arrays(snapshots, layers, len(expected["parameters"]))
+
+
+# A cosine is the difference of what may be much larger; the other definitions only divide and take roots.
+ABSOLUTE = {"cosine": 1e-12, "parameter_cosine": 1e-12}
 
 
 def assert_equal(found: np.ndarray, right: np.ndarray, name: str) -> None:
     assert found.shape == right.shape, name
     if found.dtype.kind == "f":
-        np.testing.assert_allclose(found, right, rtol=1e-13, atol=0, equal_nan=True, err_msg=name)
+        np.testing.assert_allclose(found, right, rtol=1e-13, atol=ABSOLUTE.get(name, 0), equal_nan=True, err_msg=name)
     else:
         assert np.array_equal(found, right), name
 

@@ -142,7 +142,10 @@ def test_recorded_numbers_are_those_of_the_weights(run: Program) -> None:
         first = dict(weights_of_start(run).items())
         w, w0 = tensors["h.0.mlp.c_fc.weight"].astype(np.float64), first["h.0.mlp.c_fc.weight"].astype(np.float64)
         assert file["displacement"][at, 0, 5] == pytest.approx(np.linalg.norm(w - w0) / np.linalg.norm(w0), rel=1e-9)
+        cosine = np.vdot(w, w0) / (np.linalg.norm(w) * np.linalg.norm(w0))
+        assert file["cosine"][at, 0, 5] == pytest.approx(cosine, rel=1e-12)
         assert file["displacement"][0].max() == 0
+        assert file["cosine"][0].min() == 1
         assert np.isnan(file["update_ratio"][0]).all()
         assert (file["update_ratio"][1:] > 0).all()
 

@@ -45,14 +45,14 @@ ROOT: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(
         (
             *("std", "mean", "skewness", "kurtosis", "min", "max", "rms"),
-            *("count", "zeros", "nonfinite", "overflow", "displacement"),
+            *("count", "zeros", "nonfinite", "overflow", "displacement", "cosine"),
         ),
         _PER_COMPONENT,
     ),
     "histogram": (*_PER_COMPONENT, "bin"),
     **{f"head_{name}": _PER_HEAD for name in ("std", "mean", "kurtosis", "min", "max")},
     "head_histogram": (*_PER_HEAD, "bin"),
-    **{f"parameter_{name}": _PER_PARAMETER for name in ("std", "mean", "rms", "max", "displacement")},
+    **{f"parameter_{name}": _PER_PARAMETER for name in ("std", "mean", "rms", "max", "displacement", "cosine")},
     "update_ratio": _PER_PARAMETER,
     "parameter_count": ("parameter",),
     **dict.fromkeys(("gradient_std", "gradient_norm", "gradient_exponent"), _PER_COMPONENT),

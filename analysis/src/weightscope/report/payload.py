@@ -116,6 +116,7 @@ def curves(run: Run) -> dict[str, np.ndarray]:
         "std": _by_component(run, "std", rows),
         "kurtosis": _by_component(run, "kurtosis", rows),
         "displacement": _by_component(run, "displacement", rows),
+        "cosine": _by_component(run, "cosine", rows),
         **_losses(run),
     }
 

@@ -84,7 +84,8 @@
     let best = 0;
     for (let i = 1; i < steps.length; i++) if (Math.abs(steps[i] - step) < Math.abs(steps[best] - step)) best = i;
     return { step, std: run.std.at(best, state.layer, state.component), kurtosis: run.kurtosis.at(best, state.layer, state.component),
-      tail: run.tail_ratio.at(row, state.layer, state.component), displacement: run.displacement.at(best, state.layer, state.component) };
+      tail: run.tail_ratio.at(row, state.layer, state.component), displacement: run.displacement.at(best, state.layer, state.component),
+      cosine: run.cosine.at(best, state.layer, state.component) };
   }
 
   function slice(run, state, look) {
@@ -109,7 +110,8 @@
   /** The sentence above the figures. */
   ws.sliceText = function (run, state) {
     const now = moments(run, state.row, state), start = moments(run, 0, state);
-    const moved = Number.isFinite(now.displacement) ? ` They have moved |W−W₀|/|W₀| = ${ws.format(now.displacement)}.` : "";
+    const turned = Number.isFinite(now.cosine) ? `, the cosine to the start is ${ws.format(now.cosine, 3)}` : "";
+    const moved = Number.isFinite(now.displacement) ? ` They have moved |W−W₀|/|W₀| = ${ws.format(now.displacement)}${turned}.` : "";
     return `${run.meta.components[state.component]} of layer ${state.layer} at step ${now.step}: std ${ws.format(now.std)} (${ws.format(now.std / start.std)} times the start), ` +
       `excess kurtosis ${ws.format(now.kurtosis, 2)}, 99.9 % of the weights within ${ws.format(now.tail)} std.${moved}`;
   };
