@@ -60,7 +60,8 @@ struct ExperimentHeader {
   std::vector<std::string> parameters;
   std::vector<std::string> parameter_shapes;  ///< "[768, 2304]", one per parameter; empty when not known
   std::vector<InitRow> init;
-  /// Datasets of snapshots that an earlier version, which began the file, did not have: it goes on without.
+  /// Statistics that an earlier version, which began the file, did not have: it goes on without. Steps,
+  /// counts and histograms are in every file.
   std::vector<std::string> lacks;
 };
 

@@ -128,7 +128,8 @@ ExperimentHeader header_of(const hdf5::File& file) {
   header.parameter_shapes = texts("parameter_shape");
   if (file.has("init/name")) header.init = read_table<InitRow>(file);
   for (const auto& dataset : snapshot_datasets(header))
-    if (!file.has(dataset.spec.path)) header.lacks.push_back(dataset.spec.path);
+    if (std::holds_alternative<SnapshotDataset::Derived>(dataset.source) && !file.has(dataset.spec.path))
+      header.lacks.push_back(dataset.spec.path);
   return header;
 }
 

@@ -95,9 +95,12 @@ def test_a_second_job_on_a_directory_ends_with_6_and_the_first_does_not_notice(p
     running = program.start(tiny, "run", 2, **settings)
     for rank in running.ranks:  # held still: it must be there as long as the second takes, however fast it is
         os.kill(rank, signal.SIGSTOP)
-    second = program.train(tiny, "run", ranks=2, check=False, **settings)
-    for rank in running.ranks:
-        os.kill(rank, signal.SIGCONT)
+    try:
+        second = program.train(tiny, "run", ranks=2, check=False, **settings)
+        assert running.process.poll() is None, "the first has ended too early for this test"
+    finally:
+        for rank in running.ranks:
+            os.kill(rank, signal.SIGCONT)
     assert second.code == 6, second.err
     assert len(errors(second.err)) == 1, second.err
     assert running.wait(60).code == 0
