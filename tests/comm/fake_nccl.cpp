@@ -29,15 +29,16 @@ std::vector<std::string> names() {
 namespace {
 
 void record(const char* name, std::size_t count, const void* stream, const void* event = nullptr) {
-  state().calls.push_back({name, count, stream, event});
+  state().calls.push_back({name, count, stream, event, -1});
 }
 
 MPI_Datatype mpi_type(ncclDataType_t type) { return type == ncclFloat64 ? MPI_DOUBLE : MPI_FLOAT; }
 std::size_t bytes_of(ncclDataType_t type) { return type == ncclFloat64 ? 8 : type == ncclBfloat16 ? 2 : 4; }
 
 /// Counts a collective; the answer that was ordered for it, or success.
-ncclResult_t begin(const char* name, std::size_t count, cudaStream_t stream) {
+ncclResult_t begin(const char* name, std::size_t count, cudaStream_t stream, int root = -1) {
   record(name, count, stream);
+  state().calls.back().root = root;
   ++state().collectives;
   if (state().hang_at_collective) return ncclInProgress;
   return ncclSuccess;
@@ -144,13 +145,13 @@ ncclResult_t ncclAllReduce(const void*, void* out, size_t count, ncclDataType_t 
 }
 ncclResult_t ncclBroadcast(const void*, void* out, size_t count, ncclDataType_t type, int root, ncclComm_t,
                            cudaStream_t stream) {
-  begin("ncclBroadcast", count, stream);
+  begin("ncclBroadcast", count, stream, root);
   MPI_Bcast(out, static_cast<int>(count * bytes_of(type)), MPI_BYTE, root, MPI_COMM_WORLD);
   return ncclSuccess;
 }
 ncclResult_t ncclReduce(const void* in, void* out, size_t count, ncclDataType_t type, ncclRedOp_t op,
                         int root, ncclComm_t, cudaStream_t stream) {
-  const auto answer = begin(op == ncclAvg ? "ncclReduce avg" : "ncclReduce other", count, stream);
+  const auto answer = begin(op == ncclAvg ? "ncclReduce avg" : "ncclReduce other", count, stream, root);
   if (answer != ncclSuccess) return answer;
   int rank = 0;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);

@@ -12,6 +12,7 @@ struct Call {
   std::size_t count = 0;
   const void* stream = nullptr;
   const void* event = nullptr;
+  int root = -1;  ///< of a reduction to one rank or a broadcast
 };
 
 struct State {

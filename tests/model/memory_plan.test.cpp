@@ -31,4 +31,34 @@ TEST(MemoryPlan, CountsWhatRepeatableAttentionKeepsOfItsBackwardPass) {
   EXPECT_EQ(fixed_order_bytes(Precision::fp32, Reduction::reproducible), 0);
 }
 
+struct Measured {
+  const char* name;
+  int layers, heads, width, block;
+  std::int64_t batch, micro_batch;
+  bool recompute;
+  std::int64_t bytes;
+};
+
+// The most that tensors took on one H200 (bench/results/gpu.json of 2026-11-26: bf16, no displacement).
+constexpr Measured kMeasured[] = {
+    {"124M, 64 x 1024", 12, 12, 768, 1024, 64, 64, false, 27'372'366'336},
+    {"124M, 16 x 1024", 12, 12, 768, 1024, 16, 16, false, 9'813'044'224},
+    {"124M, 8 x 256", 12, 12, 768, 256, 8, 8, false, 3'225'654'272},
+    {"1.5B, micro-batches of 8", 48, 25, 1600, 1024, 64, 8, false, 52'266'682'368},
+    {"1.5B, micro-batches of 32, recompute", 48, 25, 1600, 1024, 64, 32, true, 43'200'595'456},
+};
+
+TEST(MemoryPlan, AgreesWithWhatAGpuNeeded) {
+  for (const auto& m : kMeasured) {
+    SCOPED_TRACE(m.name);
+    RunConfig c = on_a_gpu(Precision::bf16, Reduction::fast);
+    c.model.layers = m.layers, c.model.heads = m.heads, c.model.width = m.width, c.model.block = m.block;
+    c.model.vocab = 50257;
+    c.train.global_batch = m.batch, c.train.micro_batch = m.micro_batch, c.train.recompute = m.recompute;
+    c.monitor.displacement = false;
+    const auto planned = static_cast<double>(total_bytes(plan_memory(c, 1)));
+    EXPECT_NEAR(planned / static_cast<double>(m.bytes), 1, 0.01);
+  }
+}
+
 }  // namespace weightscope

@@ -6,20 +6,9 @@
 #include <cmath>
 
 #include "ops/ops.hpp"
+#include "train/gradient.hpp"
 
 namespace weightscope {
-
-ModelConfig small_model() {
-  ModelConfig m;
-  m.layers = 3, m.heads = 2, m.width = 32, m.block = 8, m.vocab = 64;
-  return m;
-}
-
-/// Gradient of micro-batch k of the global batch: nothing that adds up alike in two orders.
-at::Tensor gradient(std::int64_t k, std::int64_t n) {
-  return at::sin(at::arange(n, at::kFloat) * 0.37 + static_cast<double>(k * 11 + 1)) *
-         (static_cast<double>(k % 3) + 0.1);
-}
 
 /// Which ranks count as one node. Real nodes of a test are one machine; the others are pretended.
 struct Nodes {
