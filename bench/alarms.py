@@ -1,8 +1,9 @@
 """How often alarms are wrong: false ones of clean runs, and which faults they find, how late.
 
 Small models on real text, one rank each. Clean: several configurations and seeds. Faults, from a step on: learning rate
-times 30, random labels, a zeroed head, a flipped bit, a gradient that is not a number. Needs data/kjv (launch/data.sh
-kjv) and a test build (build/dev), whose fault points do the damage. Prints Markdown tables; --json keeps every alarm.
+times 30, random labels, a zeroed or a swollen head, sharp attention, a flipped bit, a gradient that is not a number.
+Needs data/kjv (launch/data.sh kjv) and a test build (build/dev), whose fault points do the damage. Prints Markdown
+tables; --json keeps every alarm.
 """
 
 import argparse
@@ -49,6 +50,8 @@ FAULTS: dict[str, dict[str, str]] = {
     "learning rate × 30": {"WEIGHTSCOPE_FAULT_FROM": "rate:{step}"},
     "random labels": {"WEIGHTSCOPE_FAULT_FROM": "labels:{step}"},
     "zeroed head": {"WEIGHTSCOPE_FAULT_FROM": "head:{step}"},
+    "a head's q, k and v × 6": {"WEIGHTSCOPE_FAULT": "head:0:{step}:corrupt"},
+    "q and k of a layer × 10": {"WEIGHTSCOPE_FAULT": "logits:0:{step}:corrupt"},
     "NaN in the loss": {"WEIGHTSCOPE_FAULT": "exchange:0:{step}:corrupt"},
     "flipped bit 30 of a weight": {"WEIGHTSCOPE_FLIP": "h.1.mlp.c_fc.weight:0:{step}:30:{element}"},
     "flipped bit 25 of a weight": {"WEIGHTSCOPE_FLIP": "h.1.mlp.c_fc.weight:0:{step}:25:{element}"},

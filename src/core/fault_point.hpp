@@ -13,7 +13,8 @@ struct FlippedBit {
 
 /// Places where tests make a run fail. Builds without WEIGHTSCOPE_FAULTS (the dev preset has it, release has
 /// not) know nothing of them. WEIGHTSCOPE_FAULT=POINT:RANK:STEP:ACTION names a place; there rank RANK does
-/// ACTION, once: kill, segv, abort, exit, throw, stop (SIGSTOP), hang, slow (two seconds), or corrupt.
+/// ACTION, once: kill, segv, abort, exit, throw, stop (SIGSTOP), hang, slow (two seconds), or corrupt
+/// (head: weights of the first head of the last block times 6; logits: q and k of that block times 10).
 /// WEIGHTSCOPE_FLIP=TENSOR:RANK:STEP:BIT:ELEMENT flips a bit after STEP updates, as cosmic rays do; moments
 /// are called as in checkpoints (exp_avg.wte.weight). WEIGHTSCOPE_FAULT_FROM=POINT:STEP is something that
 /// goes wrong on all ranks from STEP on and does not end a run: rate (learning rate times 30), labels

@@ -28,11 +28,11 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 /// Updates that train.nonfinite = skip leaves out in a row before it gives up: more than an accident.
 constexpr int kMostSkipped = 10;
 
-/// What tests do to the first head of the last block.
-void zero_first_head(const ParamStore& store, const ModelConfig& model) {
+/// What tests do to attention in the last block: the first `parts` of q, k, v of its first `heads`.
+void scale_attention(const ParamStore& store, const ModelConfig& model, int parts, int heads, float factor) {
   const auto& p = store.find("h." + std::to_string(model.layers - 1) + ".attn.c_attn.weight");
   const auto thirds = ParamStore::view(store.master(), p).view({3, model.heads, -1});
-  thirds.select(1, 0).zero_();
+  thirds.narrow(0, 0, parts).narrow(1, 0, heads).mul_(factor);
 }
 
 /// Thrown on all ranks when the state has to be that of an earlier step.
@@ -277,7 +277,12 @@ void Trainer::damage_for_test(std::int64_t done) {
   damage("", store_->master());
   damage("exp_avg.", optimizer_->exp_avg());
   damage("exp_avg_sq.", optimizer_->exp_avg_sq());
-  if (faulty_from("head", done) && !exchange_->shares_memory()) zero_first_head(*store_, config_.model);
+  const auto scale = [&](int parts, int heads, float factor) {
+    if (!exchange_->shares_memory()) scale_attention(*store_, config_.model, parts, heads, factor);
+  };
+  if (faulty_from("head", done)) scale(3, 1, 0);
+  if (fault_point("head", host_->rank(), done)) scale(3, 1, 6);
+  if (fault_point("logits", host_->rank(), done)) scale(2, config_.model.heads, 10);
   if (fault_point("collective", host_->rank(), done)) host_->barrier();  // which no other rank calls
 }
 
