@@ -107,3 +107,12 @@ def test_a_learning_rate_gone_wrong_is_seen(program: Program, tiny: Path, monkey
     assert found
     assert all(step > 30 for step, _, _ in found)
     assert "warning: alarm after step " in warned.err
+
+
+@pytest.mark.parametrize("rule", ["outlier_head", "dead_head"])
+def test_a_head_gone_wrong_is_named(rule: str, program: Program, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if rule == "dead_head":
+        monkeypatch.setenv("WEIGHTSCOPE_FAULT_FROM", "head:30")
+    program.train(tiny, "run", fault="head:0:30:corrupt" if rule == "outlier_head" else "", **SETTINGS)
+    found = [row for row in rows(program.folder / "run") if row[1] == rule]
+    assert found == [(32, rule, f"layer 1, {part}, head 0") for part in "qkv"]
