@@ -2,7 +2,7 @@
 # Installs everything that weightscope needs: Debian/Ubuntu packages and a Python environment with LibTorch in .venv.
 # Idempotent; takes under two seconds when there is nothing to do.
 #   launch/setup.sh [--test] [--cuda auto|on|off]
-#   --test   also what the tests need (GoogleTest, clang tools, Slurm, a browser)
+#   --test   also what the tests need (GoogleTest, clang tools, Slurm, a browser, optional Python packages)
 #   --cuda   auto (default): build the CUDA and NCCL path when nvcc is found
 # WEIGHTSCOPE_VENV=DIR uses or creates another environment. Torch_DIR or CMAKE_PREFIX_PATH name a LibTorch of your own.
 set -euo pipefail
@@ -52,15 +52,20 @@ fi
 stamp=$WEIGHTSCOPE_VENV/.weightscope-setup
 own_torch=${Torch_DIR:-${CMAKE_PREFIX_PATH:-}}
 key=$(cat launch/requirements.lock analysis/pyproject.toml | sha256sum | cut -c1-16)-$( [ -n "$own_torch" ] && echo own || echo wheel)-$PWD
+pip=("$WEIGHTSCOPE_VENV/bin/python" -m pip --disable-pip-version-check -q)
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$key" ]; then
   python=/usr/bin/python3; [ -x $python ] || python=python3
   [ -x "$WEIGHTSCOPE_VENV/bin/python" ] || { say "creating $WEIGHTSCOPE_VENV"; "$python" -m venv "$WEIGHTSCOPE_VENV"; }
-  pip=("$WEIGHTSCOPE_VENV/bin/python" -m pip --disable-pip-version-check -q)
   say "installing Python packages (the LibTorch wheel and its libraries take about 5 GB)"
   if [ -n "$own_torch" ]; then grep -vE '^(torch|transformers)==' launch/requirements.lock >"$WEIGHTSCOPE_VENV/requirements.own"; "${pip[@]}" install -r "$WEIGHTSCOPE_VENV/requirements.own"
   else "${pip[@]}" install -r launch/requirements.lock; fi
   "${pip[@]}" install --no-deps --no-build-isolation -e analysis
   echo "$key" >"$stamp"
+fi
+if [ $tests = 1 ] && ! cmp -s launch/requirements-test.lock "$stamp-test"; then
+  say "installing Python packages that only tests need"
+  "${pip[@]}" install -r launch/requirements-test.lock
+  cp launch/requirements-test.lock "$stamp-test"
 fi
 
 # 3. CUDA or not, for launch/build.sh.

@@ -19,7 +19,7 @@ from weightscope.export import wandb_run
 
 wandb_only = pytest.mark.skipif(
     importlib.util.find_spec("wandb") is None,
-    reason="the package wandb is an extra (pip install 'weightscope[wandb]'; 80 MB, not in the lock file)",
+    reason="the package wandb is an extra (pip install 'weightscope[wandb]', or launch/setup.sh --test)",
 )
 _BLOCK = 32768
 
