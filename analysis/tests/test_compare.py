@@ -21,10 +21,10 @@ from matplotlib.collections import QuadMesh
 from weightscope import grouping
 from weightscope.compare.command import main
 from weightscope.compare.figures import FIGURES
-from weightscope.compare.many import as_drawn
 from weightscope.compare.result import compare
 from weightscope.run import usable
 from weightscope.seeds.decide import CLAIMS
+from weightscope.seeds.drawn import as_drawn
 
 
 def verdicts(capsys: pytest.CaptureFixture[str], *paths: Path) -> dict[tuple[str, str], str]:

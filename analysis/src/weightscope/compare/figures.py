@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from weightscope.compare import many
-from weightscope.compare.many import MEANINGS, as_drawn, null_of
 from weightscope.compare.result import Comparison
 from weightscope.figure_files import write_all
 from weightscope.schema import COMPONENT_NAMES
+from weightscope.seeds.drawn import MEANINGS, as_drawn, null_of
 from weightscope.seeds.group import Examined
 from weightscope.seeds.trajectories import PARTS
 

@@ -16,28 +16,12 @@ from matplotlib.ticker import MaxNLocator
 from weightscope.compare.result import Comparison
 from weightscope.schema import COMPONENT_NAMES
 from weightscope.seeds.decide import ALPHA, CLAIMS
+from weightscope.seeds.drawn import MEANINGS, as_drawn, null_of
 from weightscope.seeds.group import Decision, Examined
 from weightscope.seeds.trajectories import PARTS
 
-MEANINGS = {
-    "wider": "std(t) / std(start)",
-    "tails": "change of excess kurtosis",
-    "early": "Kendall's τ of layer and growth",
-    "early_inner": "the same without layer 0",
-    "first": "growth of layer 0 / mean of the others",
-}
-RATIOS = ("wider", "first")  # their effects are logarithms
 _COLOURS = {"holds": "#0072b2", "reversed": "#d55e00"}
 _UNDECIDED = "#8a8d92"
-
-
-def null_of(claim: str) -> float:
-    """What the effect is when there is none, as drawn."""
-    return 1.0 if claim in RATIOS else 0.0
-
-
-def as_drawn(claim: str, values: np.ndarray) -> np.ndarray:
-    return np.exp(values) if claim in RATIOS else values
 
 
 def _grid(c: Comparison, title: str) -> tuple[Figure, dict[str, Axes]]:

@@ -11,6 +11,7 @@ from weightscope.compare.table import table
 from weightscope.report.payload import curves, encode
 from weightscope.report.render import compressed_plotly, environment
 from weightscope.seeds.decide import ALPHA, CLAIMS
+from weightscope.seeds.drawn import MEANINGS, RATIOS, null_of
 from weightscope.seeds.group import Examined
 from weightscope.seeds.table import (
     CONTRASTS,
@@ -52,7 +53,13 @@ def group_payload(found: Examined) -> str:
     for component in components:
         i = schema.COMPONENTS.index(component)
         depth[0, i], depth[1, i] = _finite(found.profiles[component]), _finite(found.walks[component])
-    meta = {"label": found.label, "layers": found.layers, "step": found.step, "seeds": len(found.seeds)}
+    meta = {
+        "label": found.label,
+        "layers": found.layers,
+        "step": found.step,
+        "seeds": len(found.seeds),
+        "claims": [[MEANINGS[claim], claim in RATIOS, null_of(claim)] for claim in CLAIMS],
+    }
     arrays = {"step": found.steps.astype(np.int32), "course": course, "verdict": verdict, "depth": depth}
     return encode(arrays, meta)
 

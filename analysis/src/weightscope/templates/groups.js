@@ -1,10 +1,8 @@
 // Groups of seeds: effects over time and growth by depth, with intervals over seeds. Then everything is started.
 "use strict";
 (function (ws) {
-  // Claims in the order of the page: axis title, whether the effect is a logarithm, and where "no effect" is.
-  const CLAIMS = [
-    ["std(t) / std(start)", true, 1], ["change of excess kurtosis", false, 0], ["Kendall's τ of layer and growth", false, 0],
-    ["τ without layer 0", false, 0], ["growth of layer 0 / mean of the others", true, 1]];
+  // Axis title of a claim's effect, whether the effect is a logarithm, and where "no effect" is as drawn.
+  const meaning = (all, state) => all.groups[0].meta.claims[state.claim];
   const MEAN = 0, LOW = 1, HIGH = 2, SEEDS = 3;
   const faint = (color) => color + "2e"; // colours are #rrggbb
 
@@ -17,7 +15,7 @@
   }
 
   ws.figure("effect", ["component", "claim", "steps"], (all, state, look) => {
-    const [title, logarithm, none] = CLAIMS[state.claim];
+    const [title, logarithm, none] = meaning(all, state);
     const shown = (value) => (logarithm ? Math.exp(value) : value);
     const data = all.groups.flatMap((group, i) => {
       const row = (what) => Array.from(group.course.row(what, state.claim, state.component), what === SEEDS ? (n) => n : shown);
@@ -32,7 +30,7 @@
   });
 
   ws.figure("groups", ["component", "claim"], (all, state, look) => {
-    const [title, logarithm, none] = CLAIMS[state.claim];
+    const [title, logarithm, none] = meaning(all, state);
     const shown = (value) => (logarithm ? Math.exp(value) : value);
     const kinds = [["holds", 1, look.dark ? "#56b4e9" : "#0072b2"], ["reversed", -1, look.dark ? "#e8743b" : "#d55e00"], ["undecided", 0, look.muted]];
     const rows = all.groups.map((group) => {
