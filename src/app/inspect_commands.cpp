@@ -39,7 +39,9 @@ int run_check(const Context& context, const CheckArguments& arguments) {
               static_cast<long>(parameters),
               static_cast<long>(config.train.global_batch * config.model.block),
               static_cast<long>(config.train.global_batch * config.model.block * config.train.steps), world);
-  std::printf("# memory per rank, planned:\n");
+  std::printf("# %s, planned:\n", plans_for_gpu(config)
+                                      ? "memory of each GPU, beside about 500 MiB that CUDA itself takes"
+                                      : "memory per rank");
   for (const auto& line : plan)
     std::printf("#   %12s  %s\n", megabytes(line.bytes).c_str(), line.what.c_str());
   std::printf("#   %12s  total\n", megabytes(total_bytes(plan)).c_str());

@@ -47,12 +47,6 @@ std::int64_t spectra_bytes(const ModelConfig& m) {
   return static_cast<std::int64_t>(sizeof(double)) * (widest * C + 3 * C * C);
 }
 
-bool runs_on_gpu(const RunConfig& c) {
-  if (c.train.device == Device::cuda || c.parallel.backend == BackendChoice::nccl) return true;
-  return c.train.device == Device::automatic && c.parallel.backend == BackendChoice::automatic &&
-         cuda_devices() > 0;
-}
-
 /// What cuDNN keeps of attention's backward pass to add up dq in a fixed order: dP of all heads, T rounded up
 /// to tiles (cudnn_frontend, scaled_dot_product_flash_attention.h).
 std::int64_t fixed_order_bytes(const RunConfig& c) {
@@ -94,6 +88,12 @@ std::vector<PlannedBytes> without_zeros(std::vector<PlannedBytes> plan) {
 
 }  // namespace
 
+bool plans_for_gpu(const RunConfig& c) {
+  if (c.train.device == Device::cuda || c.parallel.backend == BackendChoice::nccl) return true;
+  return c.train.device == Device::automatic && c.parallel.backend == BackendChoice::automatic &&
+         cuda_devices() > 0;
+}
+
 bool saves_beside_training(const RunConfig& c) {
   return c.checkpoint.asynchronous && c.checkpoint.every > 0 && c.checkpoint.every < c.train.steps;
 }
@@ -105,7 +105,7 @@ int tree_buffers(const RunConfig& c, int world) {
 }
 
 std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
-  if (runs_on_gpu(c)) return without_zeros(plan_gpu(c, world));
+  if (plans_for_gpu(c)) return without_zeros(plan_gpu(c, world));
   const auto types = types_of(c.train.precision);
   const auto table = parameter_table(c.model);
   const std::int64_t n = flat_size(table, world), rows = c.train.micro_batch * c.model.block;

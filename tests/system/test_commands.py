@@ -225,6 +225,14 @@ def test_a_command_of_one_rank_under_mpirun_runs_once_and_ends(program: Program)
     assert program("doctor", ranks=2, timeout=30).out.count("LibTorch") == 1
 
 
+def test_check_plans_the_memory_of_a_gpu_where_there_is_none(program: Program, tiny: Path) -> None:
+    host = program("check", tiny, "--set", "train.device=cpu").out
+    assert "# memory per rank, planned:" in host
+    gpu = program("check", tiny, "--set", "train.device=cuda").out
+    assert "# memory of each GPU, beside about 500 MiB that CUDA itself takes, planned:" in gpu
+    assert "workspace of cuBLAS and cuDNN" in gpu
+
+
 @pytest.mark.skipif(SLOWNESS > 1, reason="memory that a sanitizer keeps for itself would be counted")
 @pytest.mark.parametrize(
     ("name", "settings"),
