@@ -9,7 +9,8 @@
 #   --seconds N       for everything together (default: 570); what does not fit is named as not measured
 #   --quick           one short round of each case
 #   --cases NAMES     of bench/gpu.py, with commas between them
-# Programs run as single ranks, so mpirun is not needed. Ends with 1 when a test or the sanitizer found something.
+# Programs run as single ranks, without mpirun, but for the test of two ranks, which needs it and two GPUs, or NCCL 2.30.
+# Ends with 1 when a test or the sanitizer found something.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 . launch/env.sh
@@ -25,7 +26,7 @@ while [ $# -gt 0 ]; do
     --quick) options+=(--quick) ;;
     --cases) options+=(--cases "$2"); shift ;;
     tests|sanitizer|bench) parts+=("$1") ;;
-    -h|--help) sed -n '2,12p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
+    -h|--help) sed -n '2,13p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
     *) echo "gpu.sh: unknown argument $1; see --help" >&2; exit 2 ;;
   esac
   shift
@@ -38,27 +39,42 @@ site = os.path.dirname(os.path.dirname(spec.origin)) if spec else ""
 print(":".join([site + "/torch/lib", *glob.glob(site + "/nvidia/*/lib")] if spec else []))') || exit 2
 # For our programs alone: Python has its own.
 library_path=$torch_libraries${libraries:+:$libraries}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-export OMPI_MCA_ess_singleton_isolated=1 OMPI_MCA_pml=ob1 OMPI_MCA_btl=self PYTHONUNBUFFERED=1
+export GTEST_COLOR=no OMPI_MCA_ess_singleton_isolated=1 OMPI_MCA_pml=ob1 OMPI_MCA_btl=self PYTHONUNBUFFERED=1
 status=0
 left() { echo $((seconds - SECONDS)); }
 limit() { local n; n=$(left); [ "$n" -lt "$1" ] || n=$1; [ "$n" -gt 0 ] || n=1; echo "$n"; }
 programs() { [ -f "$tests/tests/gpu_tests.txt" ] && sed "s|^|$tests/tests/|" "$tests/tests/gpu_tests.txt"; }
 
+run_test() {  # NAME COMMAND...
+  local name=$1 log=$logs/$1.log; shift
+  LD_LIBRARY_PATH=$library_path timeout "$(limit 150)" "$@" >"$log" 2>&1 </dev/null
+  local code=$? passed skipped
+  passed=$(grep -c '^\[       OK' "$log"); skipped=$(grep -c '^\[  SKIPPED \].*ms)' "$log")
+  case $code in
+    0) echo "| $name | $passed passed, $skipped skipped |" ;;
+    124) status=1; echo "| $name | not finished in time, $passed passed |" ;;
+    *) status=1; echo "| $name | FAILED ($code), $passed passed: $(grep '^\[  FAILED  \] [A-Za-z]*\.' "$log" | sort -u | sed 's/^\[  FAILED  \] //; s/ (.*//' | tr '\n' ' ')|"
+      grep -B12 '^\[  FAILED  \]' "$log" | head -60 >&2; tail -5 "$log" >&2 ;;
+  esac
+}
+
+run_two_ranks() {  # a GPU for each, or one for both where NCCL can do that
+  local name='test_train_several_gpus, 2 ranks' gpus nccl
+  gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
+  nccl=$("$python" -c 'import torch; print("%d%02d" % torch.cuda.nccl.version()[:2])' 2>/dev/null || echo 0)
+  if ! command -v mpirun >/dev/null; then echo "| $name | not run: there is no mpirun |"; return; fi
+  if [ "$gpus" -lt 2 ] && { [ "$gpus" = 0 ] || [ "$nccl" -lt 230 ]; }; then
+    echo "| $name | not run: $gpus GPU(s); two ranks on one need NCCL 2.30 |"; return
+  fi
+  run_test "$name" env -u OMPI_MCA_ess_singleton_isolated -u OMPI_MCA_btl NCCL_MULTI_RANK_GPU_ENABLE=1 OMPI_ALLOW_RUN_AS_ROOT=1 \
+    OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe --bind-to none -n 2 "$tests/tests/test_train_several_gpus"
+}
+
 run_tests() {
   echo '| GPU tests | result |'; echo '| --- | --- |'
   programs >/dev/null || { echo "| $tests has no GPU tests (build with -DWEIGHTSCOPE_CUDA=ON) | not run |"; echo; return; }
-  while read -r program; do
-    local name log; name=$(basename "$program"); log=$logs/$name.log
-    LD_LIBRARY_PATH=$library_path timeout "$(limit 150)" "$program" >"$log" 2>&1 </dev/null
-    local code=$? passed skipped
-    passed=$(grep -c '^\[       OK' "$log"); skipped=$(grep -c '^\[  SKIPPED \].*ms)' "$log")
-    case $code in
-      0) echo "| $name | $passed passed, $skipped skipped |" ;;
-      124) status=1; echo "| $name | not finished in time, $passed passed |" ;;
-      *) status=1; echo "| $name | FAILED ($code), $passed passed: $(grep '^\[  FAILED  \] [A-Za-z]*\.' "$log" | sort -u | sed 's/^\[  FAILED  \] //; s/ (.*//' | tr '\n' ' ')|"
-        grep -B12 '^\[  FAILED  \]' "$log" | head -60 >&2; tail -5 "$log" >&2 ;;
-    esac
-  done < <(programs)
+  while read -r program; do run_test "$(basename "$program")" "$program"; done < <(programs)
+  run_two_ranks
   echo
 }
 
