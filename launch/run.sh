@@ -4,6 +4,7 @@
 # --bind-to none: mpirun would otherwise pin each rank, with all its threads, to one core; the program shares the cores
 # out itself and stays on its own (docs/cli.md). In a batch job prefer slurm/train.sbatch, which also goes on after a
 # time limit.
+# Ctrl-C asks the ranks to save; the same command goes on. The second one ends them at once.
 # WEIGHTSCOPE_LOGS=DIR: each rank's output goes to DIR/rank-N.log.
 set -euo pipefail
 ranks=${1:?usage: launch/run.sh N COMMAND [ARGUMENTS]}; shift
@@ -14,4 +15,21 @@ ranks=${1:?usage: launch/run.sh N COMMAND [ARGUMENTS]}; shift
 command=("$weightscope_build/weightscope" "$@")
 # shellcheck disable=SC2016  # for the shell of each rank
 [ -z "${WEIGHTSCOPE_LOGS:-}" ] || command=(bash -c 'exec >"$0/rank-$PMIX_RANK.log" 2>&1; exec "$@"' "$WEIGHTSCOPE_LOGS" "${command[@]}")
-exec mpirun --bind-to none -n "$ranks" "${command[@]}"
+launch=(mpirun --bind-to none -n "$ranks" "${command[@]}")
+[ -t 0 ] || exec "${launch[@]}"
+# At a terminal Ctrl-C would reach mpirun, which ends its ranks a second later. In a process group of its own it does not
+# hear of it: the ranks are asked to save (USR1), and exit with 75. The second Ctrl-C ends them.
+set -m
+"${launch[@]}" &
+mpirun=$! signal=USR1
+set +m
+stop() { heard=1; kill -"$signal" "$mpirun" 2>/dev/null || true; signal=TERM; }
+trap stop INT TERM HUP
+code=0
+while
+  heard=0 before=$code code=0
+  wait "$mpirun" || code=$?
+  [ $heard = 1 ]  # then it was the signal that ended the waiting
+do :; done
+[ "$code" != 127 ] || code=$before
+exit "$code"

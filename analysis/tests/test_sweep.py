@@ -67,6 +67,13 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, problem: str) -> None
         read_sweep(write(tmp_path, text + "\n"))
 
 
+def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "")
+    path.write_bytes(b"name: s\n# caf\xe9\n")
+    with pytest.raises(UnusableFileError, match="byte 13 is not UTF-8"):
+        read_sweep(path)
+
+
 def test_the_command_answers_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(write(tmp_path, "seeds: [1, 2]\n"))
     assert main([path, "--count"]) == 0

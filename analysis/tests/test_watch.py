@@ -61,3 +61,10 @@ def test_what_belongs_to_text_is_refused_without_it(tmp_path: Path, capsys: pyte
         watch.main([str(tmp_path), "--once"])
     assert left.value.code == 2
     assert "belong to --text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("every", ["nan", "inf", "0", "-1"])
+def test_an_interval_that_is_none_is_refused(tmp_path: Path, every: str) -> None:
+    with pytest.raises(SystemExit) as left:
+        watch.main([str(tmp_path), "--text", "--every", every])
+    assert left.value.code == 2

@@ -107,7 +107,13 @@ class Parser {
   /// A number from `low` to `high`.
   template <class T, class N>
   CLI::Option* number(const char* name, T& target, N low, N high, const char* description) {
-    return current_->add_option(name, target, description)->check(CLI::Range(low, high).description(""));
+    auto* option = current_->add_option(name, target, description);
+    option->check(CLI::Range(low, high).description(""));  // which lets NaN pass
+    if constexpr (std::is_floating_point_v<N>)
+      option->check([](const std::string& text) {
+        return text.find_first_of("nN") == text.npos ? "" : text + " is not a number";
+      });
+    return option;
   }
   void format_option(OutputFormat& format) {
     choice("--format", format, kFormats, "what goes to standard output");
@@ -202,7 +208,9 @@ class Parser {
         ->capture_default_str();
     number("--top-k", sample->top_k, 0, 65536, "draw from the k most likely tokens; 0: all")
         ->capture_default_str();
-    current_->add_option("--seed", sample->seed, "same seed, same text")->capture_default_str();
+    current_->add_option("--seed", sample->seed, "same seed, same text")
+        ->check([](const std::string& text) { return text.starts_with('-') ? text + " is negative" : ""; })
+        ->capture_default_str();
     current_->add_option("--tokenizer", sample->tokenizer, "needed unless the model was trained on bytes")
         ->type_name("byte|sentencepiece:FILE");
     auto to_hf =

@@ -25,6 +25,7 @@ CoordPlan plan_of(const CoordCheckArguments& arguments, const ModelConfig& model
 int run_coord_check(const Context& context, const CoordCheckArguments& arguments) {
   const auto config = load_config(context, arguments.config, 1);
   const auto plan = plan_of(arguments, config.model);
+  require(!config.data.train.empty(), Fault::config, "data.train is not set: a token file to train on");
   const auto file = TokenFile::open(config.data.train);
   file.check_ids(config.model.vocab);
   require(static_cast<std::int64_t>(file.tokens().size()) > config.model.block, Fault::data,

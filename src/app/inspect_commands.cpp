@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "model/device.hpp"
+#include "model/initialize.hpp"
 #include "model/memory_plan.hpp"
 #include "ops/cpu/kernels.hpp"
 #include "store/experiment_file.hpp"
@@ -30,8 +31,10 @@ int run_check(const Context& context, const CheckArguments& arguments) {
   require(!arguments.config.file.empty(), Fault::config, "CONFIG is required");
   const int world = arguments.ranks > 0 ? arguments.ranks : context.host->size();
   const auto config = load_config(context, arguments.config, world);
+  const auto table = parameter_table(config.model);
+  plan_initialization(config, table);  // says which rule has no parameter
   std::int64_t parameters = 0;
-  for (const auto& p : parameter_table(config.model)) parameters += p.numel();
+  for (const auto& p : table) parameters += p.numel();
   const auto plan = plan_memory(config, world);
   // The estimates are YAML comments, so that the output is itself a configuration.
   std::printf("%s\n", to_yaml(config).c_str());
@@ -77,8 +80,11 @@ int run_inspect(const Context&, const InspectArguments& arguments) {
   if (!facts.steps.empty())
     std::printf(", steps %ld to %ld", static_cast<long>(facts.steps.front()),
                 static_cast<long>(facts.steps.back()));
-  std::printf("\nlast update %ld with loss %.4f; %ld alarm(s)\n", static_cast<long>(facts.last_step),
-              facts.last_loss, static_cast<long>(facts.alarms));
+  if (facts.last_step < 0)
+    std::printf("\nno updates; %ld alarm(s)\n", static_cast<long>(facts.alarms));
+  else
+    std::printf("\nlast update %ld with loss %.4f; %ld alarm(s)\n", static_cast<long>(facts.last_step),
+                facts.last_loss, static_cast<long>(facts.alarms));
   return 0;
 }
 

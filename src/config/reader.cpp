@@ -150,7 +150,9 @@ class Reader {
     } else {
       T parsed{};
       if (node.quoted || !parse_number(text, parsed))
-        return wrong(std::is_integral_v<T> ? "an integer" : "a number");
+        return wrong(std::is_unsigned_v<T>   ? "an integer from 0 to 18446744073709551615"
+                     : std::is_integral_v<T> ? "an integer"
+                                             : "a number");
       const auto x = static_cast<double>(parsed);
       if (!std::isfinite(x)) return wrong("finite");
       if (x < limits.low || x > limits.high || (limits.open_low && x == limits.low))

@@ -37,8 +37,9 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::string& path
 std::string read_file(const std::filesystem::path& path, Fault fault, std::uint64_t most_bytes) {
   std::ifstream in(path, std::ios::binary);
   std::error_code unknown;
-  require(in.good() && !std::filesystem::is_directory(path, unknown), fault,
-          system_message("cannot read", path.string()));
+  require(!std::filesystem::is_directory(path, unknown), fault,
+          "cannot read " + path.string() + ": it is a directory");
+  require(in.good(), fault, system_message("cannot read", path.string()));
   std::string text;
   std::array<char, 65536> part{};
   while (in.read(part.data(), part.size()) || in.gcount() > 0) {

@@ -69,6 +69,24 @@ std::size_t split_point(const std::string& text, double val_fraction) {
                                                         : line + 1;
 }
 
+/// Made where there was none, and gone again at the end if nothing was put into it.
+class NewDirectory {
+ public:
+  explicit NewDirectory(const std::filesystem::path& path) : path_(path), made_(!is_there(path)) {
+    make_directories(path);
+  }
+  NewDirectory(const NewDirectory&) = delete;
+  NewDirectory& operator=(const NewDirectory&) = delete;
+  ~NewDirectory() {
+    std::error_code not_empty;
+    if (made_) std::filesystem::remove(path_, not_empty);
+  }
+
+ private:
+  std::filesystem::path path_;
+  bool made_;
+};
+
 }  // namespace
 
 Prepared prepare(const std::string& tokenizer, const std::vector<std::filesystem::path>& texts,
@@ -82,7 +100,7 @@ Prepared prepare(const std::string& tokenizer, const std::vector<std::filesystem
                        {"bytes", contents.back().size()},
                        {"crc32c", hex(crc32c(std::as_bytes(std::span(contents.back()))))}});
   }
-  make_directories(out);
+  const NewDirectory directory(out);
   const auto spec = tokenizer.starts_with("train:bpe:") ? train_tokenizer(tokenizer, texts, out) : tokenizer;
   const auto made = Tokenizer::make(spec);
   std::vector<std::uint16_t> train, val;

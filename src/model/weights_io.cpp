@@ -83,6 +83,17 @@ void load_flat(const Safetensors& file, const std::string& prefix, const ParamSt
     ParamStore::view(flat, p).copy_(tensor_of(flat_tensor(file, prefix, p), file.path()));
 }
 
+namespace {
+
+void expect_model(const std::filesystem::path& path) {
+  std::error_code unknown;
+  require(std::filesystem::is_directory(path, unknown), Fault::input,
+          path.string() + (is_there(path) ? " is a file" : " does not exist") +
+              " (a checkpoint, a run or a Hugging Face directory was expected)");
+}
+
+}  // namespace
+
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path) {
   if (is_there(path / "manifest.json")) return path;
   const auto steps = checkpoint_steps(path);
@@ -90,8 +101,7 @@ std::filesystem::path resolve_checkpoint(const std::filesystem::path& path) {
 }
 
 void load_model(const std::filesystem::path& path, const ParamStore& store) {
-  require(is_there(path), Fault::input,
-          path.string() + " does not exist (a checkpoint, a run or a Hugging Face directory was expected)");
+  expect_model(path);
   const auto checkpoint = resolve_checkpoint(path);
   if (!checkpoint.empty())
     load_flat(open_checkpoint(checkpoint).model, "", store, store.master());
@@ -114,8 +124,7 @@ void load_initial_weights(const RunConfig& config, const ParamStore& store) {
 }
 
 ModelConfig model_of(const std::filesystem::path& path) {
-  require(is_there(path), Fault::input,
-          path.string() + " does not exist (a checkpoint, a run or a Hugging Face directory was expected)");
+  expect_model(path);
   const auto checkpoint = resolve_checkpoint(path);
   // A model takes memory by what its description says: first the file must hold such a model.
   if (checkpoint.empty()) {

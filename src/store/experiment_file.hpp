@@ -118,5 +118,7 @@ struct ExperimentFacts {
   std::int64_t alarms = 0;
 };
 ExperimentFacts inspect_experiment(const std::filesystem::path& path);
+/// The configuration, as YAML, of an experiment file.
+std::string recorded_config(const std::filesystem::path& file);
 
 }  // namespace weightscope

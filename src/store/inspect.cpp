@@ -57,6 +57,13 @@ bool add_tail(ExperimentFacts& facts, const RunFiles& files) {
 
 }  // namespace
 
+std::string recorded_config(const fs::path& path) {
+  const auto lock = hdf5::exclusive();
+  const auto file = hdf5::File::open_to_read(path);
+  check_is_experiment(file);
+  return file.text_attribute("config");
+}
+
 ExperimentFacts inspect_experiment(const fs::path& path) {
   const auto lock = hdf5::exclusive();
   std::error_code unknown;

@@ -124,6 +124,7 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
 
 void Trainer::open_data() {
   host_->together([&] {
+    require(!config_.data.train.empty(), Fault::config, "data.train is not set: a token file to train on");
     train_file_ = TokenFile::open(config_.data.train);
     tokenizer_ = tokenizer_meta(config_.data.train);
     if (!config_.data.val.empty()) val_file_ = TokenFile::open(config_.data.val);
@@ -144,6 +145,8 @@ void Trainer::open_data() {
 void Trainer::open_run(const Resume& resume) {
   host_->together([&] {
     if (!host_->is_root()) return;
+    require(resume.mode == Resume::Mode::automatic || resume.mode == Resume::Mode::never || is_there(run_),
+            Fault::input, run_.string() + " does not exist, and --resume asks for a run that goes on");
     lock_.emplace(RunLock::acquire(run_));
     preflight(run_, config_.checkpoint.every > 0 ? checkpoint_bytes(config_) : 0);
     checkpoint_ = choose_checkpoint(run_, config_, resume);

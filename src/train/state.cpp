@@ -5,22 +5,30 @@
 #include <algorithm>
 
 #include "config/config.hpp"
+#include "core/file_io.hpp"
 #include "core/log.hpp"
 #include "model/weights_io.hpp"
+#include "store/experiment_file.hpp"
 
 namespace weightscope {
 namespace {
 
-void refuse_conflicts(const Checkpoint& checkpoint, const RunConfig& config) {
-  const auto before =
-      parse_stored_config(checkpoint.info.config_yaml, (checkpoint.directory / "manifest.json").string());
+void refuse_conflicts(const RunConfig& before, const RunConfig& config, const std::string& what) {
   const auto conflicts = resume_conflicts(before, config);
   if (conflicts.empty()) return;
-  std::string text = checkpoint.directory.string() +
+  std::string text = what +
                      " cannot continue with this configuration (the run would no longer be one experiment); "
                      "give another --output";
   for (const auto& line : conflicts) text += "\n  " + line;
   throw Error(Fault::input, text);
+}
+
+/// A run that is begun again, because it was stopped before its first checkpoint or only initialized, keeps
+/// its record, so it has to be the same.
+void refuse_another_record(const std::filesystem::path& record, const RunConfig& config) {
+  auto before = parse_stored_config(recorded_config(record), record.string());
+  if (before.data.train.empty()) before.data = config.data;  // of weightscope init, which needs none
+  refuse_conflicts(before, config, record.string());
 }
 
 /// The newest checkpoint of `steps` that can be read; with `strict` the newest or none.
@@ -64,7 +72,17 @@ std::optional<Checkpoint> choose_checkpoint(const std::filesystem::path& run, co
   require(!strict || !steps.empty(), Fault::input,
           run.string() + " has no checkpoint (--resume must asks for one)");
   auto checkpoint = newest_readable(run, steps, strict);
-  if (checkpoint) refuse_conflicts(*checkpoint, config);
+  const auto record = run / "experiment.h5";
+  if (checkpoint) {
+    refuse_conflicts(
+        parse_stored_config(checkpoint->info.config_yaml, (checkpoint->directory / "manifest.json").string()),
+        config, checkpoint->directory.string());
+    if (!is_there(record))
+      log_warning(record.string() + " is gone: a new record begins at step " +
+                  std::to_string(checkpoint->info.step) + ", and nothing before it is recorded");
+  } else if (is_there(record)) {
+    refuse_another_record(record, config);
+  }
   return checkpoint;
 }
 

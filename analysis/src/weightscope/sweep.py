@@ -67,6 +67,8 @@ def read_sweep(path: str | Path) -> Sweep:
         yaml.safe_load(text)  # for the place of a syntax error: parse_config knows none
     except OSError as error:
         raise UnusableFileError(f"{path}: cannot read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UnusableFileError(f"{path}: byte {error.start} is not UTF-8") from error
     except yaml.YAMLError as error:
         raise UnusableFileError(f"{path}: {' '.join(str(error).split())}") from error
     return _expand(path, _checked(path, parse_config(text)))

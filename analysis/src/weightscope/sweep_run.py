@@ -239,6 +239,8 @@ def main(launcher: Sequence[str], arguments: Sequence[str] | None = None) -> int
     options = parser.parse_args(arguments)
     if min(options.at_a_time, options.ranks) < 1:
         parser.error("--at-a-time and --ranks need at least 1")
+    if not 0 < options.every <= 86400:
+        parser.error("--every must be above 0 and at most a day")
     try:
         return _run(options, launcher)
     except UnusableFileError as error:

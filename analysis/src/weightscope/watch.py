@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = made.parse_args(arguments)
     if not options.text and (options.output or options.once):
         made.error("--output and --once belong to --text")
-    if options.every <= 0 or not 0 <= options.port < 65536:
-        made.error("--every must be above 0 and --port at most 65535")
+    if not 0 < options.every <= 86400 or not 0 <= options.port < 65536:
+        made.error("--every must be above 0 and at most a day, and --port at most 65535")
 
     def work() -> None:
         # Each needs much that the other does not.

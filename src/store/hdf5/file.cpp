@@ -50,7 +50,8 @@ File File::create(const std::filesystem::path& path) {
 }
 
 File File::open_to_read(const std::filesystem::path& path, Fault fault) {
-  Handle id(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access_properties().get()), H5Fclose);
+  const auto access = access_properties();  // closed before the error is read, they would take it along
+  Handle id(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
   if (!id.valid()) fail(fault, "cannot read", path);
   return File(path, fault, nullptr, std::move(id));
 }
