@@ -58,7 +58,11 @@ def test_a_vocabulary_that_is_none_leaves_no_folder(program: Program) -> None:
         (["coord-check", "empty.yaml"], 2, "data.train is not set"),
         (["train", "."], 2, "cannot read .: it is a directory"),
         (["check", "tiny.yaml", "--set", "seed=-1"], 2, "is not an integer from 0 to 18446744073709551615"),
-        (["check", "tiny.yaml", "--set", "init.rules=[{match: none, scheme: normal, std: 0.1}]"], 2, "none names no parameter"),
+        (
+            ["check", "tiny.yaml", "--set", "init.rules=[{match: none, scheme: normal, std: 0.1}]"],
+            2,
+            "none names no parameter",
+        ),
         (["sample", "run", "--temperature", "nan"], 2, "nan is not a number"),
         (["sample", "run", "--seed", "-1"], 2, "-1 is negative"),
         (["eval", "tiny.yaml", "--tokens", "tiny.yaml"], 4, "tiny.yaml is a file (a checkpoint, a run or"),
