@@ -29,7 +29,8 @@ std::vector<std::string> names() {
 namespace {
 
 void record(const char* name, std::size_t count, const void* stream, const void* event = nullptr) {
-  state().calls.push_back({name, count, stream, event, -1});
+  if (std::this_thread::get_id() == state().recorded)
+    state().calls.push_back({name, count, stream, event, -1});
 }
 
 MPI_Datatype mpi_type(ncclDataType_t type) { return type == ncclFloat64 ? MPI_DOUBLE : MPI_FLOAT; }

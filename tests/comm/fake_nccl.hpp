@@ -3,6 +3,7 @@
 // numbers, collectives move data through MPI. Everything is recorded, and errors can be ordered.
 #include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace weightscope::fake {
@@ -16,7 +17,8 @@ struct Call {
 };
 
 struct State {
-  std::vector<Call> calls;
+  std::vector<Call> calls;  ///< of the thread that made this: a watch has calls of its own
+  std::thread::id recorded = std::this_thread::get_id();
   int polls_until_ready = 0;   ///< "in progress" answers after initialization
   bool never_ready = false;    ///< initialization hangs
   int fail_at_collective = 0;  ///< n: the n-th collective reports an asynchronous error
