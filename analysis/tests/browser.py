@@ -61,7 +61,8 @@ class Page:
         return self.session.execute_script(f"return ({expression});")
 
     def wait(self, expression: str, seconds: float = 60) -> None:
-        WebDriverWait(self.session, seconds, poll_frequency=0.05).until(lambda _: self.run(expression))
+        wait = WebDriverWait(self.session, seconds, poll_frequency=0.05)
+        wait.until(lambda _: self.run(expression), f"waited for ... {expression[-200:]}")
 
     def set(self, control: str, value: str) -> None:
         """As a person would: the value, then an input event."""
