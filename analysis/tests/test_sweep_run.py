@@ -63,6 +63,30 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path: Path, capsys: pytes
     assert next(line for line in said.splitlines() if line.startswith("bad-seed-1  ")).endswith("2")
 
 
+@pytest.mark.parametrize("mode", [[], ["--dry-run"]])
+def test_nothing_is_started_when_some_run_could_not_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: list[str]
+) -> None:
+    path = write(tmp_path, "seeds: [1, 2]\noverrides: {good: {}, bad: {optimzer.lr: 0.001}}\n")
+    assert main(LAUNCHER, [str(path), *mode]) == 2
+    said = capsys.readouterr().err
+    assert f"{path}: nothing was started" in said
+    assert "\n  bad-seed-1: --set optimzer.lr: unknown key\n" in said
+    assert "good" not in said
+    assert "bad-seed-2" not in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_each_kind_of_run_is_checked_once_for_its_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = tmp_path / "checks"
+    monkeypatch.setenv("TRAINER_CHECKS", str(checks))
+    path = write(tmp_path, "seeds: [1, 2]\nschemes: [gpt2, article]\n")
+    assert main(LAUNCHER, [str(path), "--ranks", "3"]) == 0
+    assert sorted(checks.read_text().splitlines()) == ["article-seed-1 1 3", "gpt2-seed-1 1 3"]
+    assert main(LAUNCHER, [str(path), "--ranks", "3"]) == 0
+    assert len(checks.read_text().splitlines()) == 2, "nothing is left to start"
+
+
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, "seeds: [1]\n", steps=6)
     (tmp_path / "runs" / "seed-1").mkdir(parents=True)

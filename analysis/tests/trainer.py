@@ -1,5 +1,6 @@
 """Stands for `launch/run.sh N train …` in tests of sweeps: writes the experiment file of a tiny run, slowly enough to
-be stopped, and goes on where one stopped. Usage: trainer.py RANKS train BASE --set KEY=VALUE ... --output DIR ..."""
+be stopped, and goes on where one stopped. `check` refuses an unknown section.
+Usage: trainer.py RANKS train|check BASE --set KEY=VALUE ... --output DIR ..."""
 
 from __future__ import annotations
 
@@ -37,9 +38,17 @@ def main() -> int:
     asked: list[int] = []
     signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
     words = sys.argv[1:]
+    settings, output = _settings(words)
+    if words[1] == "check":
+        with open(os.environ.get("TRAINER_CHECKS", os.devnull), "a") as log:
+            log.write(f"{settings['name']} {words[0]} {words[-1]}\n")
+        unknown = [key for key in settings if key.startswith("optimzer.")]
+        print(
+            "".join(f"weightscope: error: --set {key}: unknown key\nmpirun has\n" for key in unknown), file=sys.stderr
+        )
+        return 2 if unknown else 0
     assert words[1] == "train"
     assert words[-4:] == ["--resume", "auto", "--progress", "plain"]
-    settings, output = _settings(words)
     output.mkdir(parents=True, exist_ok=True)
     with (output / "started").open("a") as log:
         log.write(f"{words[0]} {sorted(os.sched_getaffinity(0))}\n")

@@ -25,11 +25,9 @@ CoordPlan plan_of(const CoordCheckArguments& arguments, const ModelConfig& model
 int run_coord_check(const Context& context, const CoordCheckArguments& arguments) {
   const auto config = load_config(context, arguments.config, 1);
   const auto plan = plan_of(arguments, config.model);
-  require(!config.data.train.empty(), Fault::config, "data.train is not set: a token file to train on");
-  const auto file = TokenFile::open(config.data.train);
+  const auto file = TokenFile::open_training_data(config.data.train);
   file.check_ids(config.model.vocab);
-  require(static_cast<std::int64_t>(file.tokens().size()) > config.model.block, Fault::data,
-          config.data.train + " holds less than one block and its target");
+  file.blocks(config.model.block);
   const auto report = coord_report(config, plan, *context.host, file, log_info);
   if (!arguments.output.empty()) write_file_atomically(arguments.output, to_json(report));
   std::fputs((arguments.format == OutputFormat::json ? to_json(report) : to_text(report)).c_str(), stdout);

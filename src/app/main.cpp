@@ -1,5 +1,5 @@
-// weightscope: command line → ranks → command → exit code (docs/cli.md). The only place that ends the
-// process.
+// weightscope: command line → ranks → command → exit code (docs/cli.md). Here the process ends,
+// unless a rank has to end all of them (comm).
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -16,12 +16,10 @@ std::atomic<int> stop_signal{0};
 
 extern "C" void request_stop(int number) { stop_signal = number; }
 
-/// A rank that fails alone cannot wait for the others: it ends them. When all fail together each leaves in
-/// good order.
+/// When all fail together each leaves in good order, and one of them says why.
 int end_with(const weightscope::HostComm& host, const weightscope::Error& error) {
-  const bool everywhere = error.scope() == weightscope::Error::Scope::everywhere || host.size() == 1;
-  if (!everywhere || host.is_root()) weightscope::log_error(error.what());
-  if (!everywhere) weightscope::MpiScope::abort(error.exit_code());
+  host.end_if_alone(error);
+  if (host.is_root()) weightscope::log_error(error.what());
   return error.exit_code();
 }
 
@@ -35,7 +33,7 @@ int run(const weightscope::CommandLine& line, const weightscope::HostComm& host)
   } catch (const Error& error) {
     return end_with(host, error);
   } catch (const std::exception& error) {
-    return end_with(host, Error(Fault::internal, std::string("internal error: ") + error.what()));
+    return end_with(host, Error::internal(error));
   }
 }
 

@@ -56,8 +56,7 @@ int run_eval(const Context& context, const EvalArguments& arguments) {
     const auto model = model_of(arguments.model);
     file = TokenFile::open(arguments.tokens);
     file->check_ids(model.vocab);
-    require(static_cast<std::int64_t>(file->tokens().size()) > model.block, Fault::data,
-            arguments.tokens + " holds less than one block and its target");
+    file->blocks(model.block);
     store.emplace(model, types_of(Precision::fp32), choose_place(RunConfig{}, host), 1);
     load_model(arguments.model, *store);
     rows = std::max<std::int64_t>(1, kEvalTokens / model.block);

@@ -7,6 +7,7 @@
 
 #include "comm/mpi_check.hpp"
 #include "comm/watchdog.hpp"
+#include "core/log.hpp"
 
 namespace weightscope {
 namespace {
@@ -141,6 +142,12 @@ void HostComm::sum(std::span<double> values) const {
   mpi_check(
       MPI_Allreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_DOUBLE, MPI_SUM, comm_),
       "MPI_Allreduce");
+}
+
+void HostComm::end_if_alone(const Error& error) const {
+  if (error.scope() == Error::Scope::everywhere || size_ == 1) return;
+  log_error(error.what());
+  MpiScope::abort(error.exit_code());
 }
 
 void HostComm::agree(int fault, const std::string& failure) const {

@@ -61,6 +61,24 @@ class HostComm {
     agree(fault, failure);
   }
 
+  /// What this rank alone has met: says it and ends the job with its code. Returns where all ranks know of
+  /// it.
+  void end_if_alone(const Error& error) const;
+  /// action(); but a failure of this rank alone ends the job right here. What unwinding destroys is in part
+  /// held in common (windows of shared memory, communicators), and waits for ranks that wait for this one.
+  template <class F>
+  auto alone_ends_all(F&& action) const {
+    try {
+      return action();
+    } catch (const Error& e) {
+      end_if_alone(e);
+      throw;
+    } catch (const std::exception& e) {
+      end_if_alone(Error::internal(e));
+      throw;
+    }
+  }
+
   ompi_communicator_t* native() const { return comm_; }  ///< for comm/*.cpp only
 
  private:

@@ -110,7 +110,8 @@ void NcclBackend::wait_for(std::size_t slot, void* consumer_stream) {
 }
 
 // Streams that a graph is recorded from must not be asked how far they are: the watch waits. Afterwards the
-// collectives are on the stream of the graph, and the watch sees ours wait for that.
+// collectives are on the stream of the graph, and the watch sees ours wait for that: what the graph computes
+// counts too.
 void NcclBackend::begin_recording() {
   if (impl_->watch) impl_->watch->pause(true);
   impl_->recorded = 0;
@@ -123,8 +124,8 @@ std::int64_t NcclBackend::end_recording() {
 
 void NcclBackend::replayed(std::int64_t collectives, void* stream) {
   if (collectives == 0) return;
-  impl_->started(collectives, "of the " + std::to_string(collectives) + " in a recorded micro-step");
-  impl_->follow(stream);
+  impl_->operation(collectives, "of the " + std::to_string(collectives) + " in a recorded micro-step",
+                   [&] { impl_->follow(stream); });
 }
 
 std::string nccl_version() {

@@ -125,9 +125,13 @@ struct NcclBackend::Impl {
   /// One chunk of a sum in a fixed order, x of this rank's device; see PieceSum.
   void sum_pieces(float* x, const Pieces& pieces, Wire wire, bool share, const Buffer& b);
 
-  void started(std::int64_t operations, const std::string& what) {
-    sequence += operations;
-    if (watch) watch->started(sequence, what);
+  /// enqueue() puts so many operations on our stream, which the watch sees as one.
+  template <class F>
+  void operation(std::int64_t count, const std::string& what, F&& enqueue) {
+    sequence += count;
+    if (watch) watch->begin(sequence, what);
+    enqueue();
+    if (watch) watch->end();
   }
 
   /// What is put on our stream next comes after what is on `other` now.
@@ -140,10 +144,12 @@ struct NcclBackend::Impl {
   template <class F>
   void run(const char* name, const Buffer& b, std::size_t count, F&& enqueue) {
     const auto what = std::string(name) + " of " + std::to_string(count) + " elements";
-    recorded ? void(++*recorded) : started(1, what);
+    const auto all = [&] {
+      for (std::size_t from = 0; from < count; from += kNcclMessage)
+        settle(enqueue(from, std::min(kNcclMessage, count - from)), what);
+    };
     follow(b.stream);
-    for (std::size_t from = 0; from < count; from += kNcclMessage)
-      settle(enqueue(from, std::min(kNcclMessage, count - from)), what);
+    recorded ? (++*recorded, all()) : operation(1, what, all);
     ncclResult_t state = ncclSuccess;
     const auto asked = ncclCommGetAsyncError(comm, &state);
     settle(asked == ncclSuccess ? state : asked, what);

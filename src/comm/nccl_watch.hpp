@@ -5,10 +5,12 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "comm/watchdog.hpp"
 
@@ -16,23 +18,34 @@ namespace weightscope {
 
 /// A peer that is lost shows on the device only: the host goes on, and waits for a kernel that never ends in
 /// some call that knows nothing of NCCL. So a thread looks whether the communicator reports an error, and
-/// whether the stream stands still for longer than `timeout_s` since the last operation was started. Then
-/// this rank says which one that was, and the job ends with code 9.
+/// whether one operation takes longer than `timeout_s` from where it could begin: what this rank computes
+/// before it does not count. Then this rank says which one that is, and the job ends with code 9.
 class NcclWatch {
  public:
   using GiveUp = std::function<void(const std::string&)>;
-  /// give_up: what to do with the message, on the watching thread; afterwards nothing is watched any more.
+  /// stream: all operations are put there. give_up: what to do with the message, on the watching thread;
+  /// afterwards nothing is watched any more.
   NcclWatch(ncclComm_t comm, int device, cudaStream_t stream, double timeout_s, GiveUp give_up);
   ~NcclWatch();
   NcclWatch(const NcclWatch&) = delete;
   NcclWatch& operator=(const NcclWatch&) = delete;
-  /// Operation `number` is on the stream; it, and those before it, are to end.
-  void started(std::int64_t number, const std::string& what);
+  /// What is put on the stream from here on is operation `number`; errors: Error{comm}.
+  void begin(std::int64_t number, const std::string& what);
+  void end();  ///< until here
   /// Whether to leave stream and communicator alone for now.
   void pause(bool on);
 
  private:
+  struct Operation {
+    std::int64_t number = 0;
+    std::string what;
+    cudaEvent_t begun = nullptr, ended = nullptr;
+    bool complete = false;  ///< end() was called
+  };
   void watch();
+  void forget_what_ended();
+  cudaEvent_t mark();
+  std::string message(double waited, const char* why) const;
 
   ncclComm_t comm_;
   int device_;
@@ -41,8 +54,9 @@ class NcclWatch {
   GiveUp give_up_;
   std::mutex mutex_;
   std::condition_variable ended_;
-  std::int64_t number_ = 0;
-  std::string what_;
+  std::deque<Operation> under_way_;  ///< in order
+  Operation last_;                   ///< that was begun; without its events
+  std::vector<cudaEvent_t> spare_;
   bool end_ = false, paused_ = false;
   std::thread thread_;
 };

@@ -18,6 +18,7 @@ struct Limits {
   double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
   bool open_low = false;
 };
+inline constexpr const char* kLargestSeed = "18446744073709551615";  ///< 2^64 − 1, which is no double
 constexpr Limits at_least(double low) { return {low, std::numeric_limits<double>::infinity()}; }
 constexpr Limits above(double low) { return {low, std::numeric_limits<double>::infinity(), true}; }
 constexpr Limits between(double low, double high) { return {low, high}; }
@@ -171,7 +172,9 @@ void describe(Is<ParallelConfig> auto& c, V& v) {
   v("registered_buffers", c.registered_buffers, any(),
     "weights and gradients of several GPUs in memory that NCCL reaches without copies (ncclCommRegister), "
     "where it offers that; not measured yet");
-  v("timeout_s", c.timeout_s, between(1, 86400), "a collective that takes longer is an error [s]");
+  v("timeout_s", c.timeout_s, between(1, 86400),
+    "a collective for which this rank waits longer is an error [s]; with `train.cuda_graphs: all` also the "
+    "steps around it count");
 }
 template <class V>
 void describe(Is<MonitorConfig> auto& c, V& v) {

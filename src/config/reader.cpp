@@ -126,7 +126,7 @@ class Reader {
   template <class T>
   void read_scalar(const YamlNode& node, const std::string& key, T& value, const Limits& limits) {
     const auto& text = node.text;
-    const auto wrong = [&](const char* wanted) {
+    const auto wrong = [&](const std::string& wanted) {
       problems_->add(node.where, key + " = " + text + " is not " + wanted);
     };
     if constexpr (NamedEnum<T>) {
@@ -150,7 +150,7 @@ class Reader {
     } else {
       T parsed{};
       if (node.quoted || !parse_number(text, parsed))
-        return wrong(std::is_unsigned_v<T>   ? "an integer from 0 to 18446744073709551615"
+        return wrong(std::is_unsigned_v<T>   ? std::string("an integer from 0 to ") + kLargestSeed
                      : std::is_integral_v<T> ? "an integer"
                                              : "a number");
       const auto x = static_cast<double>(parsed);

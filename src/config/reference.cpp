@@ -10,8 +10,7 @@ std::string limits_text(const Limits& l) {
   const bool low = std::isfinite(l.low), high = std::isfinite(l.high);
   if (!low && !high) return "";
   if (!high) return (l.open_low ? "> " : "≥ ") + text_of(l.low);
-  // 2^64 − 1 is no double.
-  return text_of(l.low) + " … " + (l.high == 0x1p64 ? "18446744073709551615" : text_of(l.high));
+  return text_of(l.low) + " … " + (l.high == 0x1p64 ? kLargestSeed : text_of(l.high));
 }
 
 struct Reference {

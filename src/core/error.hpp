@@ -28,6 +28,10 @@ class Error : public std::runtime_error {
 
   Error(Fault fault, const std::string& message, Scope scope = Scope::one)
       : std::runtime_error(message), fault_(fault), scope_(scope) {}
+  /// Of something that no part of this program threw on purpose.
+  static Error internal(const std::exception& e) {
+    return {Fault::internal, std::string("internal error: ") + e.what()};
+  }
   Fault fault() const noexcept { return fault_; }
   Scope scope() const noexcept { return scope_; }
   int exit_code() const noexcept { return static_cast<int>(fault_); }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string_view>
+#include <utility>
 
 namespace weightscope {
 namespace {
@@ -22,14 +24,22 @@ std::size_t distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
+/// What other programs call it: spelled alike, or not at all.
+constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
+    {"gpu", "cuda"}, {"float32", "fp32"}, {"float", "fp32"}, {"bfloat16", "bf16"}};
+
+std::string question(std::string_view name) { return "; did you mean " + std::string(name) + "?"; }
+
 }  // namespace
 
 std::string nearest(const std::string& wrong, const std::vector<std::string>& known) {
+  for (const auto& [there, here] : kElsewhere)
+    if (wrong == there && std::find(known.begin(), known.end(), here) != known.end()) return question(here);
   const auto best = std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
     return distance(wrong, a) < distance(wrong, b);
   });
   if (best == known.end() || distance(wrong, *best) > std::max<std::size_t>(2, best->size() / 2)) return "";
-  return "; did you mean " + *best + "?";
+  return question(*best);
 }
 
 }  // namespace weightscope

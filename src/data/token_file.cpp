@@ -71,6 +71,18 @@ TokenFile TokenFile::open(const std::filesystem::path& path) {
   return file;
 }
 
+TokenFile TokenFile::open_training_data(const std::string& path) {
+  require(!path.empty(), Fault::config, "data.train is not set: a token file to train on");
+  return open(path);
+}
+
+std::size_t TokenFile::blocks(std::int64_t block) const {
+  require(static_cast<std::int64_t>(tokens_.size()) > block, Fault::data,
+          path_.string() + " holds " + std::to_string(tokens_.size()) +
+              " tokens, fewer than one block of model.block = " + std::to_string(block) + " and its target");
+  return (tokens_.size() - 1) / static_cast<std::size_t>(block);
+}
+
 void TokenFile::check_ids(int vocab) const {
   for (std::size_t i = 0; i < tokens_.size(); ++i)
     if (tokens_[i] >= vocab)

@@ -26,6 +26,7 @@ DeviceGraph::DeviceGraph(DeviceGraph&&) noexcept = default;
 bool DeviceGraph::ready() const { return false; }
 void DeviceGraph::begin() { unavailable(); }
 void DeviceGraph::end() { unavailable(); }
+void DeviceGraph::abandon() {}
 void DeviceGraph::replay() { unavailable(); }
 
 struct CopyStream::Impl {};

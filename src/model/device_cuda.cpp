@@ -57,6 +57,13 @@ void DeviceGraph::end() {
   impl_->graph.capture_end();
   impl_->recorded = true;
 }
+void DeviceGraph::abandon() {
+  if (impl_ && !impl_->recorded) try {
+      impl_->graph.capture_end();
+    } catch (const std::exception&) {  // of a recording that went wrong, or had not begun
+    }
+  impl_.reset();
+}
 void DeviceGraph::replay() { impl_->graph.replay(); }
 
 struct CopyStream::Impl {

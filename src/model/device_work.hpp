@@ -16,6 +16,7 @@ class DeviceGraph {
   bool ready() const;  ///< recorded
   void begin();        ///< from here on work is recorded, not done
   void end();
+  void abandon();  ///< whatever state it is in: nothing is recorded any more, and nothing kept
   void replay();
 
  private:

@@ -9,7 +9,7 @@ namespace weightscope {
 namespace {
 
 constexpr std::int64_t kAlignment =
-    64;  // elements: a cache line of bf16, so that views of all copies are aligned
+    64;  // elements: 128 bytes of bf16, so that views of all copies, and each rank's shard, are aligned
 
 void add_norm(std::vector<Parameter>& table, const ModelConfig& m, const std::string& name,
               std::int64_t features, int layer) {
@@ -79,7 +79,7 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 std::int64_t flat_size(const std::vector<Parameter>& table, int world) {
   std::int64_t end = 0;
   for (const auto& p : table) end = std::max(end, p.offset + p.storage);
-  const std::int64_t unit = std::lcm(std::int64_t{world}, std::int64_t{128});
+  const std::int64_t unit = std::lcm(world * kAlignment, std::int64_t{128});
   return (end + unit - 1) / unit * unit;
 }
 

@@ -28,7 +28,8 @@ struct Parameter {
 /// multiple of 64 elements. Vocabulary rows are padded to 128.
 std::vector<Parameter> parameter_table(const ModelConfig& model);
 
-/// Elements of a flat buffer that holds the table, rounded up to a multiple of lcm(world, 128).
+/// Elements of a flat buffer that holds the table, rounded up so that each of `world` equal shards is a
+/// multiple of 64: kernels read them 16 bytes at a time.
 std::int64_t flat_size(const std::vector<Parameter>& table, int world);
 
 /// "[2304, 768]"

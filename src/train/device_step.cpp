@@ -8,8 +8,8 @@
 #include <limits>
 #include <string>
 
-#include "core/error.hpp"
 #include "core/fault_point.hpp"
+#include "train/recording.hpp"
 #include "train/schedule.hpp"
 
 namespace weightscope {
@@ -38,16 +38,7 @@ template <class F>
 void DeviceStep::run_through(StepGraph& part, bool may_record, F&& f) {
   if (!may_record || steps_ < kEagerSteps || parts_.config->train.cuda_graphs == Graphs::off) return f();
   auto& exchange = *parts_.exchange;
-  if (!part.graph.ready()) try {
-      exchange.begin_recording();
-      part.graph.begin();
-      f();
-      part.graph.end();
-      part.collectives = exchange.end_recording();
-    } catch (const std::exception& error) {
-      throw Error(Fault::internal, std::string("a part of the step could not be recorded as a CUDA graph (") +
-                                       error.what() + ") train.cuda_graphs: off does without");
-    }
+  if (!part.graph.ready()) part.collectives = record(part.graph, exchange, f);
   part.graph.replay();
   exchange.replayed(part.collectives);
 }

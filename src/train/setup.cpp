@@ -7,6 +7,7 @@
 
 #include "config/config.hpp"
 #include "core/build_info.hpp"
+#include "core/fault_point.hpp"
 #include "core/file_io.hpp"
 #include "core/log.hpp"
 #include "core/mapped_file.hpp"
@@ -86,11 +87,15 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
   if (host.size() > 1)
     watchdog_.emplace(config.parallel.timeout_s, *options.stop_signal,
                       [this] { return last_checkpoint_text(); });
+  host.alone_ends_all([&] { open(host); });
+}
+
+void Trainer::open(const HostComm& host) {
   host.together([&] { place_ = choose_place(config_, host); });
   if (config_.parallel.reduction == Reduction::reproducible) ops::repeat_exactly();
   warm_up(types_of(config_.train.precision));
   open_data();
-  open_run(options.resume);
+  open_run(options_.resume);
   ops::GemmChoice gemms;
   host.together([&] { gemms = choose_gemms(config_, place_, host, run_); });
   start_bytes_ =
@@ -114,6 +119,7 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
     step_.emplace(config_, host, *gpt_, *store_, *exchange_, *optimizer_);
   });
   initialize_weights();
+  fault_point("start", host.rank(), first_step_);
   check_replicas(first_step_);
   open_record();
   saver_.emplace(config_, host, *exchange_, *store_, *optimizer_, *recorder_, saves_beside_training(config_));
@@ -124,18 +130,14 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
 
 void Trainer::open_data() {
   host_->together([&] {
-    require(!config_.data.train.empty(), Fault::config, "data.train is not set: a token file to train on");
-    train_file_ = TokenFile::open(config_.data.train);
+    train_file_ = TokenFile::open_training_data(config_.data.train);
     tokenizer_ = tokenizer_meta(config_.data.train);
     if (!config_.data.val.empty()) val_file_ = TokenFile::open(config_.data.val);
     const auto blocks_in = [&](const TokenFile& file) {
-      require(static_cast<std::int64_t>(file.tokens().size()) > config_.model.block, Fault::data,
-              file.path().string() + " holds " + std::to_string(file.tokens().size()) +
-                  " tokens, fewer than one block of model.block = " + std::to_string(config_.model.block) +
-                  " and its target");
+      const auto blocks = file.blocks(config_.model.block);
       if (host_->local_rank() == 0)
         file.check_ids(config_.model.vocab);  // each node may have a copy of its own
-      return (file.tokens().size() - 1) / static_cast<std::size_t>(config_.model.block);
+      return blocks;
     };
     sampler_.emplace(blocks_in(*train_file_), config_.data.order == SampleOrder::shuffled, config_.seed);
     if (val_file_) blocks_in(*val_file_);

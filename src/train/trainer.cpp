@@ -57,6 +57,10 @@ std::string Trainer::last_checkpoint_text() const {
 }
 
 RunStatus Trainer::run() {
+  return host_->alone_ends_all([&] { return train(); });
+}
+
+RunStatus Trainer::train() {
   progress_.emplace(host_->is_root() ? options_.progress : ProgressMode::none, first_step_,
                     config_.train.steps);
   RunStatus status;
@@ -87,6 +91,9 @@ RunStatus Trainer::run() {
   } catch (const Error& e) {
     progress_->pause();
     if (e.scope() == Error::Scope::everywhere) recorder_->close("failed", done, wall_time());
+    throw;
+  } catch (const std::exception&) {
+    progress_->pause();
     throw;
   }
   progress_->pause();

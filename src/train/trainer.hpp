@@ -46,7 +46,8 @@ struct RunStatus {
 /// A training run, from an empty or half-filled run directory to its last step. Every member is collective.
 ///
 /// The constructor builds everything in this order: data, run directory and lock, checkpoint or
-/// initialization on rank 0, broadcast, replica check, experiment file. What fails on one rank fails on all.
+/// initialization on rank 0, broadcast, replica check, experiment file. What fails on one rank fails on all,
+/// or ends them all at once: nothing here is taken apart while the others still count on it.
 class Trainer {
  public:
   Trainer(const RunConfig& config, const HostComm& host, const TrainerOptions& options);
@@ -56,6 +57,8 @@ class Trainer {
   const InitReport& init_report() const { return init_report_; }  ///< rank 0, fresh starts
 
  private:
+  void open(const HostComm& host);
+  RunStatus train();
   void open_data();
   void open_run(const Resume& resume);
   void initialize_weights();

@@ -222,14 +222,20 @@ cudaError_t cudaStreamQuery(cudaStream_t) {
 }
 cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  static std::uintptr_t next = 0x200;
+  static std::uintptr_t next = kFirstEvent;
   *event = reinterpret_cast<cudaEvent_t>(next++);
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   record("cudaEventRecord", 0, stream, event);
+  recorded_as.at(reinterpret_cast<std::uintptr_t>(event) - kFirstEvent) = ++state().recordings;
   return cudaSuccess;
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  ++state().queries;
+  const int number = recorded_as.at(reinterpret_cast<std::uintptr_t>(event) - kFirstEvent);
+  return number <= state().reached ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   record("cudaStreamWaitEvent", 0, stream, event);

@@ -1,7 +1,9 @@
 #pragma once
 // Stands in for NCCL and the CUDA runtime at link time: device memory is host memory, streams and events are
 // numbers, collectives move data through MPI. Everything is recorded, and errors can be ordered.
+#include <array>
 #include <atomic>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,15 +25,19 @@ struct State {
   bool never_ready = false;    ///< initialization hangs
   int fail_at_collective = 0;  ///< n: the n-th collective reports an asynchronous error
   bool hang_at_collective = false;
-  std::atomic<int> stream_state = 0;  ///< cudaError_t of cudaStreamQuery
-  std::atomic<int> queries = 0;       ///< of streams
-  std::atomic<int> reported = -1;     ///< ncclResult_t of ncclCommGetAsyncError, whatever else; −1: none
+  std::atomic<int> stream_state = 0;   ///< cudaError_t of cudaStreamQuery
+  std::atomic<int> queries = 0;        ///< of streams and events
+  std::atomic<int> recordings = 0;     ///< of events; the device has
+  std::atomic<int> reached = 1 << 30;  ///< so many of them behind it
+  std::atomic<int> reported = -1;      ///< ncclResult_t of ncclCommGetAsyncError, whatever else; −1: none
   int aborted = 0, destroyed = 0;
   bool no_registration = false;
   bool moves_nothing = false;      ///< collectives are only recorded
   int memory = 0, registered = 0;  ///< pieces that are there now
   int collectives = 0;
 };
+inline constexpr std::uintptr_t kFirstEvent = 0x200;
+inline std::array<std::atomic<int>, 4096> recorded_as;  ///< events: the number of their last recording
 State& state();
 void reset();  ///< while nothing watches
 

@@ -309,31 +309,79 @@ TEST_F(Nccl, RecordedCollectivesCountWhenTheirGraphStarts) {
   }
 }
 
+/// One operation after the other is put on the stream; the device follows as the test says.
+void start(NcclWatch& watch, std::int64_t number, const std::string& what = "all-reduce of 10 elements") {
+  watch.begin(number, what);
+  watch.end();
+}
+
 TEST_F(NcclWatching, SaysNothingWhileOperationsComeAndGo) {
   NcclWatch watch(nullptr, 0, nullptr, 0.3, listen());
   fake::state().stream_state = cudaErrorNotReady;  // there is always one under way, but always another
   for (int i = 1; i <= 60; ++i) {
-    watch.started(i, "all-reduce of 10 elements");
+    fake::state().reached = 2 * i - 1;
+    start(watch, i);
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  fake::state().stream_state = cudaSuccess;  // and now there is nothing to wait for
+  fake::state().reached = 120;  // and now there is nothing to wait for
   EXPECT_EQ(heard(0.6), "");
 }
 
 TEST_F(NcclWatching, NamesTheOperationThatDoesNotEnd) {
   NcclWatch watch(nullptr, 0, nullptr, 0.2, listen());
-  watch.started(41, "all-reduce of 1234 elements");
   fake::state().stream_state = cudaErrorNotReady;
+  fake::state().reached = 3;  // begun and ended: 40; begun: 41
+  for (int i = 40; i <= 44; ++i) start(watch, i, "all-reduce of " + std::to_string(i) + "00 elements");
   const auto message = heard(20);
-  EXPECT_NE(message.find("NCCL operation 41, the last one started, all-reduce of 1234 elements"),
-            std::string::npos)
+  EXPECT_NE(message.find("NCCL operation 41, all-reduce of 4100 elements, has waited 0."), std::string::npos)
       << message;
   EXPECT_NE(message.find("parallel.timeout_s = 0.2"), std::string::npos) << message;
 }
 
+/// A step may take longer than the limit: operations wait for gradients of this rank, not for others.
+TEST_F(NcclWatching, WhatThisRankComputesBeforeAnOperationDoesNotCount) {
+  NcclWatch watch(nullptr, 0, nullptr, 0.2, listen());
+  fake::state().stream_state = cudaErrorNotReady;
+  fake::state().reached = 0;
+  start(watch, 1), start(watch, 2);
+  EXPECT_EQ(heard(0.8), "") << "the first has not begun";
+  fake::state().reached = 2;
+  EXPECT_EQ(heard(0.8), "") << "the first has ended, the second not begun";
+  fake::state().reached = 3;
+  EXPECT_NE(heard(20).find("NCCL operation 2, "), std::string::npos);
+}
+
+TEST_F(NcclWatching, EventsAreUsedAgain) {
+  NcclWatch watch(nullptr, 0, nullptr, 300, listen());
+  for (int i = 1; i <= 50; ++i) start(watch, i);
+  std::vector<const void*> events;
+  for (const auto& call : fake::state().calls)
+    if (call.name == "cudaEventRecord") events.push_back(call.event);
+  ASSERT_EQ(events.size(), 100U);
+  std::ranges::sort(events);
+  EXPECT_LE(std::ranges::unique(events).begin() - events.begin(), 4)
+      << "each has ended before the next begins";
+}
+
+TEST_F(Nccl, TheWatchSeesWhereAnOperationCouldBeginAndWhereItEnds) {
+  auto nccl = backend();
+  nccl.watch([](const std::string&) {});
+  auto x = values(10);
+  fake::state().moves_nothing = true;
+  fake::state().calls.clear();
+  nccl.all_reduce_mean(of(x));
+  const auto& calls = fake::state().calls;
+  ASSERT_EQ(fake::names(),
+            (std::vector<std::string>{"cudaEventRecord", "cudaStreamWaitEvent", "cudaEventRecord",
+                                      "ncclAllReduce avg", "cudaEventRecord"}))
+      << "begun: behind the wait for the producer";
+  EXPECT_EQ(calls[2].stream, calls[3].stream);
+  EXPECT_EQ(calls[4].stream, calls[3].stream);
+}
+
 TEST_F(NcclWatching, PassesOnWhatTheCommunicatorReports) {
   NcclWatch watch(nullptr, 0, nullptr, 300, listen());
-  watch.started(7, "broadcast of 5 elements");
+  start(watch, 7, "broadcast of 5 elements");
   fake::state().reported = ncclRemoteError;
   const auto message = heard(20);
   EXPECT_NE(message.find("operation 7"), std::string::npos) << message;
@@ -357,12 +405,11 @@ TEST_F(NcclWatching, AsksNothingWhileAGraphIsRecorded) {
   EXPECT_EQ(heard(0.5), "");
   EXPECT_EQ(fake::state().queries, before);
   fake::state().stream_state = cudaErrorNotReady;  // the graph does not end
+  fake::state().reached = fake::state().recordings + 1;
   EXPECT_EQ(nccl.end_recording(), 0);
   nccl.replayed(12, nullptr);
   const auto message = heard(20);
-  EXPECT_NE(message.find("operation 12, the last one started, of the 12 in a recorded micro-step"),
-            std::string::npos)
-      << message;
+  EXPECT_NE(message.find("operation 12, of the 12 in a recorded micro-step"), std::string::npos) << message;
 }
 
 TEST_F(NcclWatching, BackendTellsItsWatchEachOperation) {
@@ -373,11 +420,11 @@ TEST_F(NcclWatching, BackendTellsItsWatchEachOperation) {
   Buffer b;
   b.data = x.data(), b.count = x.size(), b.place = Place::cuda;
   nccl.all_reduce_mean(b);
-  nccl.all_reduce_mean(b);
   fake::state().stream_state = cudaErrorNotReady;
+  fake::state().reached = fake::state().recordings + 2;  // waited for the producer, and begun
+  nccl.all_reduce_mean(b);
   const auto message = heard(20);
-  EXPECT_NE(message.find("operation 2, the last one started, all-reduce of 10 elements"), std::string::npos)
-      << message;
+  EXPECT_NE(message.find("operation 2, all-reduce of 10 elements, has waited"), std::string::npos) << message;
 }
 
 }  // namespace weightscope

@@ -1,6 +1,7 @@
 weightscope_test(model/gradients.test.cpp LINK model PRIVATE Torch::cpu SECONDS 240)
 target_precompile_headers(test_model_gradients REUSE_FROM weightscope_ops)
 weightscope_test(model/init_tests.test.cpp LINK model PRIVATE Torch::cpu LABELS fast)
+weightscope_test(model/parameters.test.cpp LINK model LABELS fast)
 weightscope_test(model/memory_plan.test.cpp LINK model PRIVATE Torch::cpu LABELS fast)
 weightscope_test(model/import.test.cpp LINK model PRIVATE Torch::cpu LABELS fast)
 target_precompile_headers(test_model_import REUSE_FROM weightscope_ops)

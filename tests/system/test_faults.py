@@ -145,6 +145,19 @@ def test_a_fault_anywhere_ends_the_job_and_loses_nothing(
     assert same_bits(state(program.folder / "whole", 12), state(program.folder / "run", 12)) == []
 
 
+@pytest.mark.parametrize("backing", ["window", "memfd", "off"])
+@pytest.mark.parametrize("place", ["start:1:0", "forward:1:8"])
+def test_a_rank_that_fails_alone_says_why_before_anyone_waits_in_vain(
+    program: Program, tiny: Path, place: str, backing: str
+) -> None:
+    """What it holds in common with the others cannot be given back without them: they do not come."""
+    mode = {"parallel__shared_memory": backing, "parallel__timeout_s": 20}
+    failed = program.train(tiny, "run", ranks=2, check=False, fault=f"{place}:throw", **mode)
+    assert failed.code == 70, failed.err  # 9, where it waits
+    assert f"thrown by a test at {place.partition(':')[0]}" in failed.err
+    program.train(tiny, "run", ranks=2, **mode)
+
+
 def test_what_is_not_finite_is_left_out_or_ends_the_run(program: Program, tiny: Path) -> None:
     stopped = program.train(tiny, "stopped", ranks=2, check=False, fault="exchange:1:7:corrupt")
     assert stopped.code == 7, stopped.err

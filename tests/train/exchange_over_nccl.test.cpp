@@ -55,17 +55,21 @@ class ExchangeOverNccl : public testing::Test {
 
   static std::vector<fake::Call> take() { return std::exchange(fake::state().calls, {}); }
 
-  /// The one collective of `calls`, which has to wait for the producer's stream (null here) by an event.
+  /// Calls for each collective: the wait for the producer's stream (null here) by an event, and what the
+  /// watch looks at, around it.
+  static constexpr std::ptrdiff_t kCalls = 5;
+  /// The one collective of `calls`.
   static fake::Call single(const std::vector<fake::Call>& calls) {
-    EXPECT_EQ(calls.size(), 3U);
-    if (calls.size() != 3) return {};
+    EXPECT_EQ(calls.size(), std::size_t{kCalls});
+    if (calls.size() != kCalls) return {};
     EXPECT_EQ(calls[0].name, "cudaEventRecord");
     EXPECT_EQ(calls[0].stream, nullptr);
     EXPECT_EQ(calls[1].name, "cudaStreamWaitEvent");
     EXPECT_EQ(calls[1].event, calls[0].event);
-    EXPECT_EQ(calls[1].stream, calls[2].stream);
-    EXPECT_NE(calls[2].stream, nullptr) << "collectives have a stream of their own";
-    return calls[2];
+    for (const auto i : {1U, 2U, 4U}) EXPECT_EQ(calls[i].stream, calls[3].stream);
+    for (const auto i : {2U, 4U}) EXPECT_EQ(calls[i].name, "cudaEventRecord");
+    EXPECT_NE(calls[3].stream, nullptr) << "collectives have a stream of their own";
+    return calls[3];
   }
 
   HostComm host = HostComm::world();
@@ -115,10 +119,10 @@ TEST_F(ExchangeOverNccl, WithZeroEachPartOfABucketGoesToItsOwner) {
     job.exchange.ready(0, job.ends[i]);
     auto calls = take();
     const auto owners = job.owners(i);
-    ASSERT_EQ(calls.size(), 3 * owners.size());
+    ASSERT_EQ(calls.size(), kCalls * owners.size());
     for (std::size_t part = 0; part < owners.size(); ++part) {
-      const auto first = calls.begin() + static_cast<std::ptrdiff_t>(3 * part);
-      const auto call = single({first, first + 3});
+      const auto first = calls.begin() + kCalls * static_cast<std::ptrdiff_t>(part);
+      const auto call = single({first, first + kCalls});
       EXPECT_EQ(call.name, "ncclReduce avg");
       EXPECT_EQ(call.root, owners[part].first);
       EXPECT_EQ(call.count, owners[part].second);
@@ -141,12 +145,12 @@ TEST_F(ExchangeOverNccl, UpdatedShardsComeBackInTheOrderOfReadingAndEachReaderWa
   auto call = calls.begin();
   for (std::size_t i = job.ends.size(); i-- > 0;) {
     for (const auto& [owner, count] : job.owners(i)) {
-      ASSERT_LE(3, calls.end() - call);
-      const auto broadcast = single({call, call + 3});
+      ASSERT_LE(kCalls, calls.end() - call);
+      const auto broadcast = single({call, call + kCalls});
       EXPECT_EQ(broadcast.name, "ncclBroadcast");
       EXPECT_EQ(broadcast.root, owner);
       EXPECT_EQ(broadcast.count, count);
-      call += 3;
+      call += kCalls;
     }
     ASSERT_NE(call, calls.end());
     EXPECT_EQ(call->name, "cudaEventRecord") << "behind bucket " << i;

@@ -8,6 +8,7 @@ target_precompile_headers(test_train_coord_check REUSE_FROM test_model_gradients
 target_precompile_headers(test_train_mup REUSE_FROM test_model_gradients)
 weightscope_test(train/spectra.test.cpp LINK train PRIVATE Torch::cpu RANKS 1 2 4)
 target_precompile_headers(test_train_spectra REUSE_FROM weightscope_ops)
+weightscope_test(train/recording.test.cpp LINK train LABELS fast)
 weightscope_test(train/schedule.test.cpp LINK train LABELS fast)
 weightscope_test(train/time_limit.test.cpp LINK train LABELS fast)
 weightscope_test(train/exchange.test.cpp LINK train PRIVATE Torch::cpu RANKS 1 2 4 LABELS fast)

@@ -88,6 +88,9 @@ def _checked(path: Path, parsed: dict[str, Any]) -> dict[str, Any]:
         values = parsed.setdefault(key, [None])
         need(isinstance(values, list) and len(values) > 0, f"{key} is not a list of at least one value")
         need(len(set(map(str, values))) == len(values), f"{key} holds a value twice")
+    for seed in parsed["seeds"]:
+        whole = isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**64
+        need(seed is None or whole, f"seeds: {seed} is no integer from 0 to {2**64 - 1}")
     overrides = parsed.setdefault("overrides", {"": {}})
     need(isinstance(overrides, dict) and len(overrides) > 0, "overrides is not a mapping of names to keys")
     parsed.setdefault("set", {})

@@ -1,7 +1,8 @@
 """Runs a sweep on this machine, one or several trainings at a time. launch/sweep.py is its command.
 
-What is finished is skipped, what has begun goes on, and a run that fails does not stop the others. Ctrl-C (or TERM)
-asks all trainings to save and end; the same command goes on from there. A second one ends them at once.
+All runs are checked before the first one starts. What is finished is skipped, what has begun goes on, and a run that
+fails does not stop the others. Ctrl-C (or TERM) asks all trainings to save and end; the same command goes on from
+there. A second one ends them at once.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -25,6 +27,7 @@ from weightscope.sweep import Sweep, Trial, read_sweep
 from weightscope.sweep_state import State, live_step, state_of
 
 STOPPED = 75  # of the program: saved on request
+CONFIGURATION = 2
 FAILED = 1
 _POLL = 0.2  # seconds
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -65,6 +68,20 @@ class Session:
     def command(self, trial: Trial) -> list[str]:
         words = ["train", *trial.arguments(), "--resume", "auto", "--progress", "plain"]
         return [*self.launcher, str(self.ranks), *words]
+
+    def refused(self) -> list[str]:
+        """What `weightscope check` says against runs that are to be started; only their seeds apart, they are one."""
+        kinds = {str({k: v for k, v in t.settings.items() if k not in ("name", "seed")}): t for t in self.pending[::-1]}
+
+        def problem(trial: Trial) -> str:
+            words = [*self.launcher, "1", "check", *trial.arguments(), "--ranks", str(self.ranks)]
+            done = subprocess.run(
+                words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+            )
+            return f"{trial.name}: {last_words(done.stderr)}" if done.returncode else ""
+
+        with ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)))) as pool:
+            return [line for line in pool.map(problem, reversed(kinds.values())) if line]
 
     def running(self) -> list[Job]:
         return [job for job in self.jobs.values() if job.code is None]
@@ -163,14 +180,16 @@ def outcome(job: Job, state: State) -> str:
         return f"stopped at step {state.step:,}, saved"
     if job.code == 0:
         return f"ended at step {state.step:,} of {state.steps:,}"
-    return f"failed with exit code {job.code} at step {state.step:,} ({last_words(job.log)})"
+    log = job.log.read_text(encoding="utf-8", errors="replace")
+    return f"failed with exit code {job.code} at step {state.step:,} ({last_words(log)})"
 
 
-def last_words(log: Path) -> str:
-    """The last line that tells of an error, else the last line."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower()]
-    return (errors or lines or ["no output"])[-1][:200]
+def last_words(log: str) -> str:
+    """The last line that the program calls an error, else one that tells of an error, else the last line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("weightscope: error: ")]
+    errors = errors or [line for line in lines if "error" in line.lower()]
+    return (errors or lines or ["no output"])[-1].removeprefix("weightscope: error: ")[:200]
 
 
 def rows(session: Session) -> list[list[str]]:
@@ -209,7 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--every", type=float, default=30.0, metavar="SECONDS", help="between lines of progress (default 30)"
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be run, and run nothing")
+    parser.add_argument("--dry-run", action="store_true", help="check all runs, say what would be run, and run nothing")
     return parser
 
 
@@ -220,6 +239,13 @@ def _run(options: argparse.Namespace, launcher: Sequence[str]) -> int:
             session.say(
                 f"{name}: left alone, it was recorded with other settings ({state.why}); give the sweep another output"
             )
+    if refused := session.refused():
+        said = "".join(f"\n  {line}" for line in refused)
+        print(
+            f"weightscope: error: {options.sweep}: nothing was started, since some runs could not be:{said}",
+            file=sys.stderr,
+        )
+        return CONFIGURATION
     if options.dry_run:
         for trial in session.sweep.trials:
             state = session.states[trial.name]
