@@ -79,6 +79,8 @@ TEST(Config, CombinationsThatCannotRunAreRefused) {
   refused("model: {mup_base_width: -1}", "model.mup_base_width = -1 is outside [0, 65536]");
   refused("init: {scheme: deepnorm}", "init.scheme = deepnorm is left out");
   refused("init: {scheme: xavier_norml}", "did you mean xavier_normal?");
+  refused("train: {device: gpu}", "did you mean cuda?");
+  refused("train: {precision: float32}", "did you mean fp32?");
   refused("model: {qk_norm: true, width: 8, heads: 8}", "model.qk_norm needs heads of more than one feature");
   refused("model: {vocab: 70000}", "model.vocab = 70000 is outside [2, 65536]");
   refused("optimizer: {betas: [0.9]}", "optimizer.betas must be a list of two numbers");
