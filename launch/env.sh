@@ -2,10 +2,10 @@
 #   . launch/env.sh
 # shellcheck shell=bash
 # WEIGHTSCOPE_VENV and WEIGHTSCOPE_BINARY name another environment and another build than those of launch/setup.sh and build.sh.
-weightscope_root=$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." && pwd)
+weightscope_root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]:-$0}")/.." && pwd)
 export WEIGHTSCOPE_VENV=${WEIGHTSCOPE_VENV:-$weightscope_root/.venv}
 weightscope_build=$weightscope_root/build/release
-[ -z "${WEIGHTSCOPE_BINARY:-}" ] || weightscope_build=$(cd "$(dirname "$WEIGHTSCOPE_BINARY")" && pwd)
+[ -z "${WEIGHTSCOPE_BINARY:-}" ] || weightscope_build=$(CDPATH='' cd -- "$(dirname -- "$WEIGHTSCOPE_BINARY")" && pwd)
 export PATH="$weightscope_build:$WEIGHTSCOPE_VENV/bin:$PATH"
 # Containers often run as root, and a laptop has fewer cores than a test has ranks: OpenMPI refuses both unless told.
 if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi

@@ -2,7 +2,7 @@
 # From a fresh Debian or Ubuntu machine to a trained model, its experiment file, figures and report:
 # set-up, release build, King James text, training on 2 MPI ranks, report. Running it again does only what is missing.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 ./launch/setup.sh "$@"
 ./launch/build.sh release
 . launch/env.sh

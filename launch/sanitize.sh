@@ -4,7 +4,7 @@
 #   asan   AddressSanitizer (with leaks) and UBSan: the whole suite, or the tests with one of the labels
 #   tsan   ThreadSanitizer: the tests with the label threads
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 preset=${1:-asan}; [ $# -gt 0 ] && shift
 case $preset in
   asan) target=all labels=$(IFS='|'; echo "$*") ;;

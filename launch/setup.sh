@@ -6,7 +6,7 @@
 #   --cuda   auto (default): build the CUDA and NCCL path when nvcc is found
 # WEIGHTSCOPE_VENV=DIR uses or creates another environment. Torch_DIR or CMAKE_PREFIX_PATH name a LibTorch of your own.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 . launch/packages.sh
 . launch/env.sh
 tests=0 cuda=auto

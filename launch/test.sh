@@ -3,7 +3,7 @@
 #   launch/test.sh [LABEL...]     only tests with one of these labels: fast, core, comm, …, system, lint, python, browser, fuzz
 # WEIGHTSCOPE_FUZZ_SECONDS: how long each fuzz target runs (60).
 set -uo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 ./launch/setup.sh --test || exit $?
 . launch/env.sh
 results=$PWD/build/dev/results

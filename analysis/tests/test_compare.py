@@ -25,6 +25,7 @@ from weightscope.compare.result import compare
 from weightscope.run import usable
 from weightscope.seeds.decide import CLAIMS
 from weightscope.seeds.drawn import as_drawn
+from weightscope.seeds.table import depth_rows
 
 
 def verdicts(capsys: pytest.CaptureFixture[str], *paths: Path) -> dict[tuple[str, str], str]:
@@ -46,6 +47,19 @@ def test_two_seeds_do_not(seeds: list[Path], capsys: pytest.CaptureFixture[str])
 
 def test_one_run_does_not(seeds: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert verdicts(capsys, seeds[0])["early", "q"] == "undecided from one run"
+
+
+def test_one_run_has_no_interval_that_reaches_to_zero(seeds: list[Path], tmp_path: Path) -> None:
+    into = tmp_path / "c.json"
+    assert main([str(seeds[0]), "--json", str(into)]) == 0
+    for component in json.loads(into.read_text())["experiments"][0]["by_layer"].values():
+        for values in component.values():
+            assert None not in values["mean"]
+            assert set(values["low"]) == set(values["high"]) == {None}
+    (found,) = compare([usable(str(seeds[0]))]).examined
+    assert "nan" not in str(depth_rows(found)).lower()
+    figure = FIGURES["growth_by_depth"](compare([usable(str(seeds[0]))]))
+    assert all(ax.get_ylim()[0] > 0.5 for ax in figure.axes if ax.has_data()), "no bar down to zero"
 
 
 def test_the_same_seed_twice_is_one_sample(seeds: list[Path], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import synthetic
 import weightscope
 from weightscope import equilibrium
+from weightscope.report import width
 
 START = 0.02
 
@@ -80,6 +81,15 @@ def test_with_mup_steps_are_scaled_and_decay_is_not(experiment: Path) -> None:
     assert found["random_rms"].values[-1] == pytest.approx(np.sqrt(start**2 * kept[-1] + added[-1] / 16))
     assert found["equilibrium_rms"].values[-1] == pytest.approx(np.sqrt(lr[-1] / 0.2) / 4)
     assert found["rotation"].values[-1] == pytest.approx(float(equilibrium.rotation(lr[-1], 0.1, 0.9)))
+
+
+def test_a_learning_rate_of_zero_is_no_equilibrium(tmp_path: Path) -> None:
+    truth = synthetic.Truth(layers=1, walk=(1.0,), width=8, heads=1, steps=(0, 4))
+    run = weightscope.open(synthetic.experiment(tmp_path / "e.h5", truth))
+    run.train["lr"][:] = 0
+    run.snapshots["rms"].loc[{"component": "v"}] = 0
+    assert width.text(run).endswith("The learning rate was 0: nothing moves.")
+    assert "nan" not in str(width.rows(run)).lower()
 
 
 @pytest.mark.parametrize("missing", ["optimizer", "lr", "steps", "betas"])

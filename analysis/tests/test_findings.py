@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import draws
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import synthetic
 import weightscope
-from weightscope import claims_shape
+from weightscope import claims_depth, claims_shape
 from weightscope.finding import Finding
 
 REPEATS = 300
@@ -62,6 +63,43 @@ def test_weights_that_shrink_reverse_the_first_claim() -> None:
 def test_tails_that_shorten_reverse_the_second_claim() -> None:
     c = draws.change(np.random.default_rng(2), draws.heavy, draws.uniform, [1.0] * 6)
     assert claims_shape.tails(c).verdict == "reversed"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "since"),
+    [
+        (["undecided", "undecided", "holds"], 30),
+        (["undecided", "holds", "holds"], 20),
+        (["holds", "holds", "holds"], 10),
+        (["holds", "reversed", "holds"], 30),
+        (["reversed"], 10),
+        (["holds", "undecided"], None),
+    ],
+)
+def test_a_verdict_is_seen_from_the_snapshot_on_that_first_had_it(
+    monkeypatch: pytest.MonkeyPatch, verdicts: list[str], since: int | None
+) -> None:
+    """Every snapshot but the first has one."""
+    given = iter(verdicts)
+    monkeypatch.setattr(claims_shape, "verdict_of", lambda effect, error: next(given))
+    c = draws.change(np.random.default_rng(5), draws.normal, draws.normal, [1.0] * 2)
+    several = {
+        name: np.repeat(value[-1:], len(verdicts) + 1, axis=0)
+        for name, value in vars(c).items()
+        if isinstance(value, np.ndarray) and len(value) == len(c.steps)
+    }
+    course = replace(c, **several | {"steps": np.arange(len(verdicts) + 1) * 10})
+    finding = claims_shape.wider(course)
+    assert finding.since == since
+    assert (f"seen from step {since} on." in finding.text) == (since is not None)
+
+
+def test_depth_of_weights_that_are_not_finite_is_not_called_a_matter_of_layers() -> None:
+    c = draws.change(np.random.default_rng(6), draws.normal, draws.normal, [1.0, 2.0])
+    diverged = replace(c, std=np.where(np.arange(2)[:, None] > 0, np.nan, c.std))
+    assert "not finite" in claims_depth.first_in_one(diverged).text
+    alone = draws.change(np.random.default_rng(6), draws.normal, draws.normal, [1.0])
+    assert "one layer, nothing to compare" in claims_depth.first_in_one(alone).text
 
 
 def test_weights_that_do_not_change_are_undecided() -> None:

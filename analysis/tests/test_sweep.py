@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
+import synthetic
 from weightscope.errors import UnusableFileError
 from weightscope.sweep import main, read_sweep
+
+ROOT = Path(__file__).resolve().parents[2]
+TRUTH = synthetic.Truth(layers=2, walk=(1.0, 0.5), width=16, heads=2, steps=(0, 20, 40))
 
 
 def write(folder: Path, text: str) -> Path:
@@ -75,6 +81,25 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"name: s\n# caf\xe9\n")
     with pytest.raises(UnusableFileError, match="byte 13 is not UTF-8"):
         read_sweep(path)
+
+
+@pytest.mark.parametrize("cdpath", ["", ".:/"])
+def test_a_run_that_cannot_be_read_takes_no_other_report_away(tmp_path: Path, cdpath: str) -> None:
+    """slurm/report.sbatch, which needs no Slurm to run."""
+    path = write(tmp_path, "seeds: [1, 2, 3, 4]\noutput: runs\n")
+    for seed in (1, 3):
+        synthetic.experiment(tmp_path / f"runs/seed-{seed}/experiment.h5", TRUTH, seed=seed)
+    (tmp_path / "runs/seed-2").mkdir()
+    (tmp_path / "runs/seed-2/experiment.h5").write_bytes(b"damaged")
+    words = ["bash", str(ROOT / "slurm/report.sbatch"), "sweep", path.name]
+    site = {**os.environ, "SLURM_JOB_ID": "1", "WEIGHTSCOPE_ROOT": str(ROOT), "CDPATH": cdpath}
+    done = subprocess.run(words, cwd=tmp_path, env=site, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert "runs/seed-2 cannot be reported" in done.stdout
+    assert "runs/seed-4 holds no experiment" in done.stdout
+    assert "wrote 2 report(s)" in done.stdout
+    assert {p.parent.name for p in tmp_path.glob("runs/*/report.html")} == {"seed-1", "seed-3"}
+    assert (tmp_path / "runs/compare.html").exists()
 
 
 def test_the_command_answers_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,6 +129,14 @@ def test_other_settings_are_not_taken_for_the_same_run(tmp_path: Path, capsys: p
     assert starts(tmp_path) == {"gpt2-a-seed-1": 1}
 
 
+def test_lists_of_settings_are_compared_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "seeds: [1]\noverrides: {{a: {{optimizer.betas: [0.9, {}]}}}}\n"
+    assert main(LAUNCHER, [str(write(tmp_path, text.format(0.95)))]) == 0
+    assert main(LAUNCHER, [str(write(tmp_path, text.format(0.950)))]) == 0
+    assert main(LAUNCHER, [str(write(tmp_path, text.format(0.99)))]) == 1
+    assert "optimizer.betas was [0.9, 0.95], is [0.9, 0.99]" in capsys.readouterr().out
+
+
 def test_a_dry_run_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(LAUNCHER, [str(write(tmp_path, "seeds: [1, 2]\n")), "--dry-run", "--ranks", "2"]) == 0
     said = capsys.readouterr().out

@@ -9,6 +9,8 @@ import synthetic
 import tails
 from h5write import write
 from weightscope import watch, watch_text
+from weightscope.compare.command import main as compare
+from weightscope.live.state import state
 
 TRUTH = synthetic.Truth(layers=2, walk=(1.0, 0.5), width=16, heads=2, steps=(0, 4, 8, 20, 40))
 
@@ -50,6 +52,17 @@ def test_once_does_not_wait(growing: Path, capsys: pytest.CaptureFixture[str]) -
 def test_the_report_is_written_along(growing: Path, tmp_path: Path) -> None:
     assert watch.main([str(growing), "--text", "-o", str(tmp_path / "live.html")]) == 0
     assert "was trained for 40 steps" in (tmp_path / "live.html").read_text(encoding="utf-8")
+
+
+def test_no_report_of_an_extract_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, kept = synthetic.experiment(tmp_path / "run.h5", TRUTH), tmp_path / "kept"
+    assert compare([str(run), "--extracts", str(kept)]) == 0
+    (extract,) = kept.glob("*.h5")
+    capsys.readouterr()
+    assert watch.main([str(extract), "--text", "--once"]) == 0
+    assert watch.main([str(extract), "--text", "--once", "-o", str(tmp_path / "r.html")]) == 4
+    assert f"{extract}: holds no histograms" in capsys.readouterr().err
+    assert f"{extract}: holds no histograms" in state(extract)["message"]  # of the live page
 
 
 def test_an_unusable_run_is_exit_code_4(tmp_path: Path) -> None:

@@ -32,7 +32,10 @@ def first_in_one(c: Course) -> Finding:
     """Lead of the first layer over the widest-growing other layer, with its sampling error."""
     growth, relative = c.growth(), c.log_growth_error()
     if c.layers < 2 or not np.all(np.isfinite(growth)):
-        text = f"{COMPONENT_NAMES[c.component]}: one layer, nothing to compare it with."
+        why = (
+            "one layer, nothing to compare it with" if c.layers < 2 else "its weights are not finite, or were all equal"
+        )
+        text = f"{COMPONENT_NAMES[c.component]}: {why}."
         return Finding("first", "undecided from one run", c.component, int(c.steps[-1]), np.nan, np.nan, text)
     other = 1 + int(np.argmax(growth[1:]))
     error = float(np.hypot(growth[0] * relative[0], growth[other] * relative[other]))

@@ -26,13 +26,14 @@ def verdict_of(effect: np.ndarray, error: np.ndarray) -> Verdict:
 
 
 def _since(verdicts: list[Verdict], steps: np.ndarray) -> int | None:
+    """The step from which on the last verdict stands. `verdicts`: of all snapshots but the first; `steps`: of all."""
     last = verdicts[-1]
     if last == "undecided":
         return None
     index = len(verdicts) - 1
-    while index > 1 and verdicts[index - 1] == last:
+    while index > 0 and verdicts[index - 1] == last:
         index -= 1
-    return int(steps[index])
+    return int(steps[index + 1])
 
 
 def _agreement(effect: np.ndarray, error: np.ndarray, up: str, down: str) -> str:

@@ -30,7 +30,7 @@ def update_rms(lr: np.ndarray | float, beta1: float) -> np.ndarray:
 def rotation(lr: np.ndarray | float, decay: float, beta1: float) -> np.ndarray:
     """Angle between the weights before and after one update in equilibrium, update_rms / equilibrium_rms =
     sqrt(2·lr·decay·(1 − β₁)/(1 + β₁)). Unit: radian; |Δw|/|w| for small angles."""
-    return update_rms(lr, beta1) / equilibrium_rms(lr, decay)
+    return np.sqrt(2 * np.asarray(lr) * decay * (1 - beta1) / (1 + beta1))
 
 
 def random_walk(lr: np.ndarray, decay: float, beta1: float, first: int = 0) -> tuple[np.ndarray, np.ndarray]:

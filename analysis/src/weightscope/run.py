@@ -116,13 +116,19 @@ def open_run(path: str | os.PathLike[str], *, histograms: bool = True) -> Run:
     )
 
 
+def refuse_extract(path: str, run: Run) -> None:
+    """UnusableFileError for a run whose snapshots have no histograms, whether they were read or not."""
+    if run.snapshots.sizes[schema.SNAPSHOT] and "count" not in run.snapshots:
+        raise UnusableFileError(
+            f"{path}: holds no histograms (as extracts of weightscope-compare do not); use the run itself"
+        )
+
+
 def usable(path: str, *, histograms: bool = True) -> Run:
     """As `open_run`; a run without a snapshot is unusable, too, and an extract where histograms are needed."""
     run = open_run(path, histograms=histograms)
     if not run.snapshots.sizes[schema.SNAPSHOT]:
         raise UnusableFileError(f"{path}: holds no snapshot yet (the run has just begun, or recorded nothing)")
-    if histograms and "histogram" not in run.snapshots:
-        raise UnusableFileError(
-            f"{path}: holds no histograms (as extracts of weightscope-compare do not); use the run itself"
-        )
+    if histograms:
+        refuse_extract(path, run)
     return run

@@ -37,6 +37,9 @@ def steps_asked(trial: Trial) -> int:
 
 
 def _differs(recorded: Any, asked: Any) -> bool:
+    """What is no number, text or list may be written in other words."""
+    if isinstance(asked, list) and isinstance(recorded, list):
+        return len(asked) != len(recorded) or any(map(_differs, recorded, asked))
     if isinstance(asked, (int, float)) and isinstance(recorded, (int, float)):
         return float(asked) != float(recorded)
     return isinstance(asked, (bool, str)) and isinstance(recorded, (bool, str)) and asked != recorded

@@ -12,7 +12,7 @@ from weightscope import schema
 from weightscope.finding import fixed, number
 from weightscope.report.command import write_text
 from weightscope.report.render import render
-from weightscope.run import Run, open_run
+from weightscope.run import Run, open_run, refuse_extract
 
 _HEAD = "    step      loss       val   tokens/s   Q wider   K wider   V wider  alarms"
 
@@ -61,6 +61,8 @@ def follow(path: str, every: float, once: bool, output: str | None) -> None:
     print(_HEAD, flush=True)
     run: Run | None = None
     for run, new in states(path, every, once):
+        if output:
+            refuse_extract(path, run)
         for index in new:
             print(line(run, index), flush=True)
         if output and run.snapshots.sizes[schema.SNAPSHOT]:

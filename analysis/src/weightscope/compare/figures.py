@@ -84,7 +84,8 @@ def _by_layer(values_of: Callable[[Examined], dict[str, np.ndarray]], name: str)
         for index, found in enumerate(c.examined):
             for component in (p for p in PARTS if p in found.values):
                 mean, low, high = values_of(found)[component]
-                error = np.nan_to_num(np.stack([mean - low, high - mean]), posinf=0.0)
+                known = np.isfinite(low) & np.isfinite(high)
+                error = np.where(known, np.stack([mean - low, high - mean]), 0.0)
                 shift = 0.12 * (index - (len(c.examined) - 1) / 2) / max(1, len(c.examined) / 4)
                 panels[component].errorbar(
                     np.arange(found.layers) + shift, mean, error, marker=_MARKERS[index % 8], ms=4, capsize=2,

@@ -14,7 +14,7 @@ from weightscope.errors import UnusableFileError
 from weightscope.live.ends import ends
 from weightscope.report import alarms, sampling, tables, width
 from weightscope.report.payload import curves, encode, histograms
-from weightscope.run import Run, open_run
+from weightscope.run import Run, open_run, refuse_extract
 from weightscope.run_log import recent_events
 
 _ATTEMPTS: Final = 5
@@ -66,6 +66,7 @@ def _read(path: Path) -> tuple[Run, str]:
         run = open_run(path, histograms=False)
         if not run.snapshots.sizes[schema.SNAPSHOT]:
             return run, ""
+        refuse_extract(str(path), run)
         try:
             return run, _payload(run)
         except (OSError, KeyError):

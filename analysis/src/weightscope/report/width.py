@@ -35,6 +35,8 @@ def text(run: Run) -> str:
     if not settings.decay:
         return f"{said} Without weight decay this walk has no end."
     peak, last = float(run.train["lr"].max()), float(found["equilibrium_rms"][-1])
+    if not peak > 0:
+        return f"{said} The learning rate was 0: nothing moves."
     updates = 1 / (2 * peak * settings.decay)
     highest = settings.lr_scale * float(equilibrium_rms(peak, settings.decay))
     made = int(found[schema.SNAPSHOT][-1] - found[schema.SNAPSHOT][0])
@@ -58,5 +60,7 @@ def rows(run: Run) -> list[list[str]]:
         start = rms[0] if rms[0] > 0 else np.nan
         growth = [f"× {fixed(value)}" for value in (rms[1] / start, random / start)]
         cells = [number(float(value)) for value in (*rms, random)]
-        table.append([schema.COMPONENT_NAMES[component], *cells, *growth, fixed(float(rms[1]) / random)])
+        table.append(
+            [schema.COMPONENT_NAMES[component], *cells, *growth, fixed(float(rms[1]) / random if random else np.nan)]
+        )
     return table

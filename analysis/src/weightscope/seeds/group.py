@@ -166,6 +166,12 @@ def _fused(decision: Decision, parts: Sequence[Decision]) -> Decision:
     return Decision(**{**vars(decision), "verdict": "undecided", "since": None})
 
 
+def _factors(logarithms: np.ndarray) -> np.ndarray:
+    """Growth by layer: mean, low and high, (3, layer); NaN where there is no interval."""
+    values = np.stack(means(logarithms)[:3])
+    return np.exp(np.where(np.isfinite(values), values, np.nan))
+
+
 def examine(courses: Sequence[Trajectories], group: Group | None = None, seeds: Sequence[str] = ()) -> Examined:
     """`courses`: one per component, of the same runs. The group adds names; without one, the seeds are numbered."""
     first = courses[0]
@@ -196,7 +202,7 @@ def examine(courses: Sequence[Trajectories], group: Group | None = None, seeds: 
         recorded=recorded,
         decisions=[by_key[claim, c.component] for claim in CLAIMS for c in courses],
         values=values,
-        profiles={c.component: np.exp(np.stack(means(c.log_growth[:, index])[:3])) for c in courses},
+        profiles={c.component: _factors(c.log_growth[:, index]) for c in courses},
         walks={c.component: np.stack(means(c.displacement[:, index])[:3]) for c in courses},
         parts=compare_parts(values, index),
     )
