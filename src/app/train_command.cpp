@@ -19,7 +19,9 @@ int run_train(const Context& context, const TrainArguments& arguments, const std
   if (status.by_alarm) {
     if (context.is_root())
       log_error("stopped by an alarm after step " + std::to_string(status.step) +
-                ", state saved; run the same command again to go on all the same");
+                (status.status == "finished"
+                     ? ", which was the last"
+                     : ", state saved; run the same command again to go on all the same"));
     return static_cast<int>(Fault::numeric);
   }
   if (status.status == "stopped") {

@@ -76,9 +76,11 @@ void sync_path(const std::filesystem::path& path) {
           system_message("cannot flush", path.string()));
 }
 
-void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to,
+                    const std::function<void()>& renamed) {
   require(std::rename(from.c_str(), to.c_str()) == 0, Fault::output,
           system_message("cannot rename to", to.string()));
+  renamed();
   const auto folder = to.parent_path();
   sync_path(folder.empty() ? std::filesystem::path(".") : folder);
 }

@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -24,8 +25,11 @@ void write_file_atomically(const std::filesystem::path& path, const std::string&
 /// fsync of a file or of a folder (after a rename in it). Throws Error{output}.
 void sync_path(const std::filesystem::path& path);
 
-/// rename(2) followed by fsync of the target's folder. Throws Error{output}.
-void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
+/// rename(2) followed by fsync of the target's folder. Throws Error{output}. renamed: called in between,
+/// where it matters which of them failed.
+void rename_durably(
+    const std::filesystem::path& from, const std::filesystem::path& to,
+    const std::function<void()>& renamed = [] {});
 
 /// mkdir -p. Throws Error{output}.
 void make_directories(const std::filesystem::path& path);

@@ -51,6 +51,10 @@ std::filesystem::path checkpoint_directory(const std::filesystem::path& run, std
 
 /// Removes what earlier jobs left behind when they were killed while writing or removing a checkpoint.
 void remove_leftovers(const std::filesystem::path& run);
+/// Whoever goes back to `step` leaves the steps after it behind, also for the next job, which would otherwise
+/// go on from a checkpoint beyond what is recorded. Checkpoints of later steps get another name, and go when
+/// there is a newer one than they are.
+void set_later_aside(const std::filesystem::path& run, std::int64_t step);
 /// Removes leftovers and all but the newest `keep` (at least 1) and every multiple of `keep_every` (0: none).
 void prune_checkpoints(const std::filesystem::path& run, std::int64_t keep, std::int64_t keep_every);
 

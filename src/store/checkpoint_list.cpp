@@ -3,6 +3,7 @@
 
 #include "core/error.hpp"
 #include "core/file_io.hpp"
+#include "core/log.hpp"
 #include "store/checkpoint.hpp"
 
 namespace weightscope {
@@ -18,11 +19,14 @@ std::vector<fs::path> entries(const fs::path& directory) {
   return found;
 }
 
-/// "step-00000600" → 600; nothing for any other name.
-std::optional<std::int64_t> step_of(const std::string& name) {
-  if (!name.starts_with("step-")) return std::nullopt;
+const std::string kSetAside = "set-aside-";
+
+/// "step-00000600" → 600; nothing for any other name. before: what comes first in the name.
+std::optional<std::int64_t> step_of(const std::string& name, const std::string& before = "") {
+  const auto prefix = before + "step-";
+  if (!name.starts_with(prefix)) return std::nullopt;
   std::int64_t step = 0;
-  const auto [end, error] = std::from_chars(name.data() + 5, name.data() + name.size(), step);
+  const auto [end, error] = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), step);
   if (error != std::errc() || end != name.data() + name.size() || step < 0) return std::nullopt;
   return step;
 }
@@ -59,9 +63,28 @@ void remove_leftovers(const fs::path& run) {
     }
 }
 
+void set_later_aside(const fs::path& run, std::int64_t step) {
+  auto later = checkpoint_steps(run);
+  std::erase_if(later, [&](std::int64_t s) { return s <= step; });
+  if (later.empty()) return;
+  write_file_atomically(run / "checkpoints/LATEST",
+                        checkpoint_directory(run, step).filename().string() + "\n");
+  for (const auto s : later) {
+    const auto directory = checkpoint_directory(run, s);
+    const auto aside = directory.parent_path() / (kSetAside + directory.filename().string());
+    if (is_there(aside)) remove_checkpoint(aside);
+    rename_durably(directory, aside);
+    log_warning(directory.string() + " is of a later step than this run goes on from: set aside as " +
+                aside.filename().string() + ", until there is a newer one");
+  }
+}
+
 void prune_checkpoints(const fs::path& run, std::int64_t keep, std::int64_t keep_every) {
   remove_leftovers(run);
   auto steps = checkpoint_steps(run);
+  for (const auto& path : entries(run / "checkpoints"))
+    if (const auto old = step_of(path.filename(), kSetAside); old && !steps.empty() && *old <= steps.back())
+      remove_checkpoint(path);
   const auto newest =
       static_cast<std::size_t>(std::max<std::int64_t>(keep, 1));  // LATEST must name one that exists
   if (steps.size() <= newest) return;

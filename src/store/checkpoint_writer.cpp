@@ -103,9 +103,7 @@ struct CheckpointWriter::Impl {
 };
 
 CheckpointWriter::CheckpointWriter(std::filesystem::path run, Policy policy)
-    : impl_(std::make_unique<Impl>(std::move(run), policy)) {
-  remove_leftovers(impl_->run);
-}
+    : impl_(std::make_unique<Impl>(std::move(run), policy)) {}
 
 CheckpointWriter::~CheckpointWriter() {
   {

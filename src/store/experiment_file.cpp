@@ -88,8 +88,7 @@ void ExperimentFile::Impl::write_tail(const Snapshot& snapshot) const {
 }
 
 void ExperimentFile::Impl::fold_all(const std::string& status) {
-  fold({files, header, identity, pending, segment, status});
-  pending = {};
+  fold({files, header, identity, pending, segment, status}, [&] { pending = {}; });
   if (!superseded.confirmed()) return;
   for (const auto& path : files.set_aside_files()) remove_file(path);
   std::error_code ignored;
@@ -148,8 +147,8 @@ void ExperimentFile::add(const AlarmRow& row) {
 
 void ExperimentFile::begin_segment(const SegmentRow& row) {
   const auto lock = hdf5::exclusive();
-  impl_->pending_rows<SegmentRow>().push_back(row);
-  impl_->segment.reset();  // a new row, nothing is replaced
+  impl_->pending_rows<SegmentRow>() = {row};  // not once more when it is tried again
+  impl_->segment.reset();                     // a new row, nothing is replaced
   impl_->fold_all("running");
   impl_->segment = row, impl_->segment_began = Clock::now();
 }

@@ -113,9 +113,9 @@ void verify_temporary(const FoldRequest& request, const std::vector<fs::path>& t
   }
 }
 
-void publish_temporary(const RunFiles& files) {
+void publish_temporary(const RunFiles& files, const std::function<void()>& published) {
   sync_path(files.temporary());
-  rename_durably(files.temporary(), files.sealed());
+  rename_durably(files.temporary(), files.sealed(), published);
 }
 
 void remove_tail(const RunFiles& files, const std::vector<fs::path>& tail) {
@@ -125,13 +125,13 @@ void remove_tail(const RunFiles& files, const std::vector<fs::path>& tail) {
 
 }  // namespace fold_steps
 
-void fold(const FoldRequest& request) {
+void fold(const FoldRequest& request, const std::function<void()>& published) {
   const auto all = request.files.tail_files();
   const auto missing = fold_steps::missing_tail_files(request);
   const Unfinished guard(request.files.temporary());
   fold_steps::write_temporary(request, missing);
   fold_steps::verify_temporary(request, missing);
-  fold_steps::publish_temporary(request.files);
+  fold_steps::publish_temporary(request.files, published);
   fold_steps::remove_tail(request.files, all);
 }
 

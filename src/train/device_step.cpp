@@ -137,6 +137,8 @@ StepResult DeviceStep::end(std::int64_t step) {
       outcome.loss, outcome.grad_norm, learning_rate(*parts_.config, step), std::move(outcome.moved), {}};
   if (std::isfinite(result.loss) && std::isfinite(result.grad_norm))  // otherwise nothing was updated
     result.record = std::move(records_[static_cast<std::size_t>(step % 2)]);
+  else
+    result.moved.clear();
   if (!result.moved.empty()) parts_.exchange->sum_over_shards(result.moved);
   return result;
 }

@@ -150,12 +150,13 @@ void Trainer::open_run(const Resume& resume) {
     require(resume.mode == Resume::Mode::automatic || resume.mode == Resume::Mode::never || is_there(run_),
             Fault::input, run_.string() + " does not exist, and --resume asks for a run that goes on");
     lock_.emplace(RunLock::acquire(run_));
+    remove_leftovers(run_);  // they may be as large as a checkpoint
     preflight(run_, config_.checkpoint.every > 0 ? checkpoint_bytes(config_) : 0);
     checkpoint_ = choose_checkpoint(run_, config_, resume);
     if (!checkpoint_) return;
     first_step_ = checkpoint_->info.step, earlier_seconds_ = checkpoint_->info.wall_time;
   });
-  saved_ = first_step_ = host_->max(first_step_);
+  first_step_ = host_->max(first_step_);
   earlier_seconds_ = host_->max(earlier_seconds_);
 }
 
@@ -183,6 +184,10 @@ void Trainer::initialize_weights() {
   }
   checkpoint_.reset();
   host_->together([&] {
+    require(
+        !config_.monitor.displacement || is_there(run_ / "initial.safetensors"), Fault::input,
+        (run_ / "initial.safetensors").string() +
+            " is not there (the run was begun without monitor.displacement) set monitor.displacement: false");
     if (config_.monitor.displacement) initial_.emplace(Safetensors::open(run_ / "initial.safetensors"));
   });
 }
@@ -218,6 +223,7 @@ void Trainer::open_record() {
     for (const auto& p : store_->parameters())
       header.parameters.push_back(p.name), header.parameter_shapes.push_back(shape_text(p.shape));
     header.init = init_report_.rows;
+    if (first_step_ > 0) set_later_aside(run_, first_step_);  // before the record goes back, too
     const bool exists = std::filesystem::exists(run_ / "experiment.h5");
     auto file =
         exists ? ExperimentFile::resume(run_, header, first_step_) : ExperimentFile::create(run_, header);

@@ -80,7 +80,7 @@ RunStatus Trainer::train() {
       if (host_->max(std::int64_t{leave ? 1 : 0}) == 0 || done == config_.train.steps) continue;
       settle();
       checkpoint_at(done, true);
-      status.status = "stopped", status.by_alarm = alarm_stops_;
+      status.status = "stopped";
       break;
     }
     recorder_->finish_snapshot();
@@ -103,7 +103,7 @@ RunStatus Trainer::train() {
     for (const auto& line : recorder_->differences())
       log_warning("recomputed rows differ from the earlier attempt: " + line);
   });
-  status.step = done, status.val_loss = val_loss_;
+  status.step = done, status.val_loss = val_loss_, status.by_alarm = alarm_stops_;
   return status;
 }
 
@@ -222,7 +222,6 @@ void Trainer::checkpoint_at(std::int64_t done, bool last) {
   info.config_yaml = to_yaml(config_), info.config_fingerprint = resume_fingerprint(config_);
   info.tokenizer = tokenizer_;
   saver_->save(info, last);
-  saved_ = done;
 }
 
 void Trainer::note_nonfinite(std::int64_t step, const StepResult& result) {
@@ -238,9 +237,9 @@ void Trainer::note_nonfinite(std::int64_t step, const StepResult& result) {
       std::string(loss ? "loss" : "gradient norm") + " is not finite at step " + std::to_string(step);
   if (seen) message += ", once more after it was computed again";
   if (skip && give_up) message += ", after " + std::to_string(kMostSkipped) + " updates left out in a row";
-  if (give_up) finish_checkpoints();
+  if (give_up || back) finish_checkpoints();
   message += give_up ? " (a lower optimizer.lr or longer warm-up may help)" + last_checkpoint_text()
-             : back  ? "; back to step " + std::to_string(saved_)
+             : back  ? "; back to step " + std::to_string(newest_checkpoint())
                      : "; its update is left out";
   const AlarmRow alarm{step,
                        "nonfinite",
@@ -262,7 +261,12 @@ RunStatus Trainer::roll_back(const AlarmRow& alarm) {
     saver_->finish();
     recorder_->close("rolled back", alarm.step, wall_time());
   });
-  return {"rolled back", saved_, val_loss_, alarm};
+  return {"rolled back", newest_checkpoint(), val_loss_, alarm};
+}
+
+std::int64_t Trainer::newest_checkpoint() const {
+  const auto steps = host_->is_root() ? checkpoint_steps(run_) : std::vector<std::int64_t>{};
+  return host_->max(steps.empty() ? std::int64_t{0} : steps.back());
 }
 
 void Trainer::finish_checkpoints() {

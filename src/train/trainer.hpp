@@ -90,7 +90,8 @@ class Trainer {
   double epoch_of(std::int64_t step) const;
   double tokens_of(std::int64_t step) const;
   std::string last_checkpoint_text() const;
-  void finish_checkpoints();  ///< whatever becomes of them
+  void finish_checkpoints();               ///< whatever becomes of them
+  std::int64_t newest_checkpoint() const;  ///< its step; 0: there is none
 
   RunConfig config_;
   const HostComm* host_;
@@ -119,7 +120,6 @@ class Trainer {
   std::optional<Safetensors> initial_;
   std::optional<Recorder> recorder_;
   std::optional<Saver> saver_;
-  std::int64_t saved_ = 0;  ///< step of the newest checkpoint of this run
   std::unique_ptr<Loader> loader_;
   std::optional<Progress> progress_;
   TimeLimit limit_;

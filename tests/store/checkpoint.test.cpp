@@ -132,6 +132,30 @@ TEST(CheckpointSteps, ListsCompleteOnesInOrder) {
   EXPECT_EQ(checkpoint_steps(run.path()), (std::vector<std::int64_t>{5, 1000, 123456789}));
 }
 
+TEST(SetLaterAside, TakesThemOutOfTheListUntilThereIsANewerOne) {
+  const Folder run;
+  const State state;
+  const auto named = [&](const std::string& name) { return fs::exists(run / ("checkpoints/" + name)); };
+  for (const std::int64_t step : {200, 400, 600})
+    write_checkpoint(run.path(), info_of(step), state.model(), {});
+  set_later_aside(run.path(), 600);
+  EXPECT_EQ(checkpoint_steps(run.path()), (std::vector<std::int64_t>{200, 400, 600}));
+  set_later_aside(run.path(), 200);
+  EXPECT_EQ(checkpoint_steps(run.path()), (std::vector<std::int64_t>{200}));
+  EXPECT_EQ(bytes_of(run / "checkpoints/LATEST"), "step-00000200\n");
+  EXPECT_TRUE(named("set-aside-step-00000400") && named("set-aside-step-00000600"));
+  write_checkpoint(run.path(), info_of(250), state.model(), {});
+  prune_checkpoints(run.path(), 1, 0);
+  EXPECT_EQ(checkpoint_steps(run.path()), (std::vector<std::int64_t>{250})) << "what was just written stays";
+  EXPECT_TRUE(named("set-aside-step-00000400"));
+  write_checkpoint(run.path(), info_of(400), state.model(), {});
+  set_later_aside(run.path(), 250);  // once more: the earlier one of that name goes
+  write_checkpoint(run.path(), info_of(450), state.model(), {});
+  prune_checkpoints(run.path(), 1, 0);
+  EXPECT_FALSE(named("set-aside-step-00000400"));
+  EXPECT_TRUE(named("set-aside-step-00000600"));
+}
+
 TEST(PruneCheckpoints, KeepsTheNewestAndTheMultiples) {
   const Folder run;
   const State state;

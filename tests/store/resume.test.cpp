@@ -26,6 +26,38 @@ void uninterrupted(const fs::path& run, const ExperimentHeader& header) {
 
 }  // namespace
 
+TEST(Fold, SaysThatRowsAreInTheFileBeforeAnythingElseCanFail) {
+  const Folder run;
+  const auto header = made_up_header();
+  const auto rows = [&](const char* dataset) {
+    return hdf5::File::open_to_read(run / "experiment.h5").rows(dataset);
+  };
+  {
+    auto file = ExperimentFile::create(run.path(), header);
+    make_directories(RunFiles{run.path()}.temporary() / "x");  // in the way
+    EXPECT_THROW(file.begin_segment(made_up_segment(0)), Error);
+    fs::remove_all(RunFiles{run.path()}.temporary());
+    file.begin_segment(made_up_segment(0));
+    EXPECT_EQ(rows("/segments/start_step"), 1u) << "once, however often it is tried";
+    record(file, header, 0, 8);
+  }
+  const RunFiles files{run.path()};
+  const auto identity = identity_of(hdf5::File::open_to_read(files.sealed()));
+  Rows pending;
+  std::get<std::vector<TrainRow>>(pending) = {made_up_train(8), made_up_train(9)};
+  const auto fail_then = [&] {
+    EXPECT_EQ(rows("/train/step"), 10u);
+    EXPECT_EQ(files.tail_files().size(), 3u) << "they are removed later";
+    pending = {};
+    throw Error(Fault::output, "something else");
+  };
+  EXPECT_THROW(fold({files, header, identity, pending, std::nullopt}, fail_then), Error);
+  fold({files, header, identity, pending, std::nullopt});
+  EXPECT_EQ(rows("/train/step"), 10u);
+  EXPECT_EQ(inspect_experiment(run.path()).steps, (std::vector<std::int64_t>{0, 4, 8}));
+  EXPECT_TRUE(files.tail_files().empty());
+}
+
 TEST(Fold, CanBeInterruptedBetweenAnyTwoSteps) {
   const Folder folder;
   const auto header = made_up_header();

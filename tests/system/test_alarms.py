@@ -100,6 +100,19 @@ def test_an_alarm_can_stop_a_run_which_then_goes_on(program: Program, tiny: Path
     assert rows(program.folder / "whole") == rows(program.folder / "run")
 
 
+def test_an_alarm_at_the_last_step_is_told_by_the_exit_code(program: Program, tiny: Path) -> None:
+    alarm = "{rule: attention_logit, threshold: 0.1%s}"
+    settings = {**SETTINGS, "schedule__name": "constant"}
+    program.train(tiny, "whole", ranks=2, monitor__alarms=f"[{alarm % ''}]", **settings)
+    first = rows(program.folder / "whole")[0][0]
+    settings |= {"train__steps": first, "monitor__alarms": f"[{alarm % ', action: stop'}]"}
+    ended = program.train(tiny, "run", ranks=2, check=False, **settings)
+    assert ended.code == 7, ended.err
+    assert f"stopped by an alarm after step {first}, which was the last" in ended.err
+    assert json.loads(program("inspect", "run", "--format", "json").out)["status"] == "finished"
+    program.train(tiny, "run", ranks=2, **settings)
+
+
 def test_a_learning_rate_gone_wrong_is_seen(program: Program, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHTSCOPE_FAULT_FROM", "rate:30")
     warned = program.train(tiny, "run", ranks=2, **SETTINGS)

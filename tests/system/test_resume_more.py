@@ -39,6 +39,19 @@ def test_any_checkpoint_will_do(program: Program, tiny: Path, settings: dict[str
         assert segments(program, f"from-{step}", "start_step") == [0, step]
 
 
+def test_who_goes_back_and_dies_goes_on_from_there(program: Program, tiny: Path) -> None:
+    """Not from a checkpoint that an earlier job wrote beyond what is recorded now."""
+    settings = EVERY_THIRD | {"checkpoint__keep": 1, "checkpoint__keep_every": 3}
+    program.train(tiny, "whole", ranks=2, **EVERY_THIRD)
+    program.train(tiny, "run", ranks=2, **settings)
+    died = program.train(tiny, "run", "--resume", "3", ranks=2, check=False, fault="forward:0:5:kill", **settings)
+    assert "step-00000012 is of a later step than this run goes on from: set aside as" in died.err
+    program.train(tiny, "run", ranks=2, **settings)
+    expect_the_same(program, "run")
+    assert segments(program, "run", "start_step") == [0, 3, 3]
+    assert not list((program.folder / "run/checkpoints").glob("*aside*")), "there are newer ones now"
+
+
 @pytest.mark.parametrize("settings", PRECISIONS, ids=["fp32", "bf16", "zero-1"])
 def test_two_deaths_in_a_row_change_nothing(program: Program, tiny: Path, settings: dict[str, object]) -> None:
     program.train(tiny, "whole", ranks=2, **EVERY_THIRD, **settings)
