@@ -34,7 +34,9 @@ void live(const std::filesystem::path& run, std::int64_t steps) {
   const auto lock = RunLock::acquire(run);
   auto header = made_up_header(1, 1);
   header.head_histograms = false;
+  remove_leftovers(run);
   const auto first = newest(run);
+  if (first > 0) set_later_aside(run, first);
   const bool exists = std::filesystem::exists(run / "experiment.h5");
   ExperimentWriter record(exists ? ExperimentFile::resume(run, header, first)
                                  : ExperimentFile::create(run, header));
