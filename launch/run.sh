@@ -10,6 +10,9 @@ set -euo pipefail
 ranks=${1:?usage: launch/run.sh N COMMAND [ARGUMENTS]}; shift
 # shellcheck source=launch/env.sh
 . "$(dirname "$0")/env.sh"
+if [ ! -x "$weightscope_build/weightscope" ]; then
+  echo "weightscope: error: $weightscope_build/weightscope is not built yet: ./launch/build.sh" >&2; exit 2
+fi
 # mpirun starts its daemons on the other nodes with srun, which would give them an empty environment after "sbatch --export=NONE".
 [ -z "${SLURM_JOB_ID:-}" ] || export SLURM_EXPORT_ENV=ALL
 command=("$weightscope_build/weightscope" "$@")

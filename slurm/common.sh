@@ -3,6 +3,8 @@
 weightscope_slurm=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=launch/env.sh
 . "$weightscope_slurm/../launch/env.sh"
+# shellcheck source=slurm/known.sh
+. "$weightscope_slurm/known.sh"
 # What a site needs (modules, network variables, srun options) goes into a file of its own: see README.md here.
 srun_options=()
 site=${WEIGHTSCOPE_SITE:-$weightscope_slurm/site.sh}
@@ -27,16 +29,9 @@ trap 'pass_on TERM' TERM
 
 # resolve CONFIG [OPTIONS of weightscope train]: run, steps, resolved. A configuration that is refused ends the job here.
 resolve() {
-  local known=("$1"); shift
-  while [ $# -gt 0 ]; do
-    case $1 in
-      --set|--output) known+=("$1" "${2:?$1 needs a value}"); shift ;;
-      --set=*|--output=*) known+=("$1") ;;
-    esac
-    shift
-  done
+  known "$@"
   local status=0
-  resolved=$(weightscope check "${known[@]}" --ranks "${SLURM_NTASKS:-1}") || status=$?
+  resolved=$(weightscope check "${words_of_check[@]}" --ranks "${SLURM_NTASKS:-1}") || status=$?
   [ "$status" = 0 ] || { say "not started: exit code $status"; exit "$status"; }
   run=$(sed -n 's/^output: *//p' <<<"$resolved"); run=${run#\"}; run=${run%\"}
   steps=$(sed -n '/^train:/,/^[a-z]/s/^  steps: *//p' <<<"$resolved")

@@ -8,15 +8,26 @@ what=${1:?usage: slurm/submit.sh train CONFIG | sweep SWEEP.yaml [-- options of 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=launch/env.sh
 . "$here/../launch/env.sh"
+# shellcheck source=slurm/known.sh
+. "$here/known.sh"
 export WEIGHTSCOPE_ROOT=${WEIGHTSCOPE_ROOT:-$weightscope_root}
 words=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do words+=("$1"); shift; done
 [ $# = 0 ] || shift
+# What would be refused need not wait in a queue for that. Login nodes may lack what the program needs: then the jobs find out.
+check() {
+  if weightscope --version >/dev/null 2>&1; then "$@" >/dev/null
+  else echo "submit: not checked, since weightscope does not run here" >&2; fi
+}
 case $what in
   # afterok: no report about a training that failed. A requeued job has not ended: the report waits on.
-  train) array=() after=afterok ;;
+  train)
+    known "${words[@]:?which CONFIG?}"
+    check weightscope check "${words_of_check[@]}"
+    array=() after=afterok ;;
   sweep)
-    runs=$(python -m weightscope.sweep "${words[0]:?which SWEEP.yaml}" --count)
+    runs=$(python -m weightscope.sweep_command "${words[0]:?which SWEEP.yaml?}" --count)
+    check python -m weightscope.sweep_command "${words[0]}" --check
     array=("--array=0-$((runs - 1))${WEIGHTSCOPE_AT_ONCE:+%$WEIGHTSCOPE_AT_ONCE}") after=afterany ;;
   *) echo "submit: $what is not train or sweep" >&2; exit 2 ;;
 esac

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import synthetic
 from weightscope.errors import UnusableFileError
-from weightscope.sweep import main, read_sweep
+from weightscope.sweep import read_sweep
+from weightscope.sweep_command import main
 
 ROOT = Path(__file__).resolve().parents[2]
 TRUTH = synthetic.Truth(layers=2, walk=(1.0, 0.5), width=16, heads=2, steps=(0, 20, 40))

@@ -3,18 +3,10 @@
 #include <cstdio>
 #include <utility>
 
+#include "comm/nccl_impl.hpp"
 #include "core/crash.hpp"
-#include "core/error.hpp"
 
 namespace weightscope {
-namespace {
-
-void check(cudaError_t status, const char* call) {
-  if (status != cudaSuccess) throw Error(Fault::comm, std::string(call) + ": " + cudaGetErrorString(status));
-}
-
-}  // namespace
-
 NcclWatch::NcclWatch(ncclComm_t comm, int device, cudaStream_t stream, double timeout_s, GiveUp give_up)
     : comm_(comm),
       device_(device),
@@ -39,12 +31,12 @@ NcclWatch::~NcclWatch() {
 cudaEvent_t NcclWatch::mark() {
   cudaEvent_t event = nullptr;
   if (spare_.empty()) {
-    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+    check_cuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
   } else {
     event = spare_.back();
     spare_.pop_back();
   }
-  check(cudaEventRecord(event, stream_), "cudaEventRecord");
+  check_cuda(cudaEventRecord(event, stream_), "cudaEventRecord");
   return event;
 }
 

@@ -23,7 +23,7 @@ def train(
     variables |= {"SHIM_UNDER": str(folder), "SHIM_SYNC": "off", "LD_PRELOAD": str(SHIM)} if shim else {}
     os.environ.update(variables)
     try:
-        return program.train(tiny, run, check=False, **(SETTINGS | settings))
+        return program.train(tiny, run, ranks=ranks, check=False, **(SETTINGS | settings))
     finally:
         for name in variables:
             del os.environ[name]
@@ -89,6 +89,17 @@ def test_a_disk_that_stays_full_ends_with_5_and_nothing_committed_is_lost(
         assert same(program, run) == []
 
 
+def test_a_run_rolls_back_to_a_checkpoint_that_was_written(program: Program, tiny: Path) -> None:
+    """That of step 6 cannot be: step 7 is not finite, and training goes on from step 3."""
+    shim = {"MATCH": "step-00000006", "AT": 1, "DO": "ENOSPC", "TIMES": 0}
+    settings = {"train__steps": 12, "checkpoint__every": 3, "train__nonfinite": "rollback"}
+    ended = train(program, tiny, "run", shim, ranks=2, fault="exchange:1:7:corrupt", **settings)
+    assert "is not finite at step 7; back to step 3" in ended.err
+    assert ended.code == 0, ended.err
+    train(program, tiny, "whole", {}, ranks=2, **settings)
+    assert same_bits(state(program.folder / "whole", 12), state(program.folder / "run", 12)) == []
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with room for eight megabytes."""
@@ -127,6 +138,19 @@ def test_room_made_on_a_full_disk_lets_the_run_complete_itself(
     assert ended.code == 0, ended.err
     program("inspect", run)
     assert [row["step"] for row in program.log(str(run))] == list(range(600))
+
+
+def test_what_a_killed_writer_left_is_no_reason_to_refuse(program: Program, tiny: Path, small_disk: Path) -> None:
+    run = small_disk / "run"
+    program.train(tiny, str(run), train__steps=6)
+    left = run / "checkpoints/.tmp-step-00000008"
+    left.mkdir()
+    with (left / "model.safetensors").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    ended = program.train(tiny, str(run), check=False, train__steps=12)
+    assert ended.code == 0, ended.err
+    assert not left.exists()
 
 
 def test_a_read_only_directory_is_refused(program: Program, tiny: Path, small_disk: Path) -> None:

@@ -18,6 +18,10 @@ class MissingPackageError(Exception):
     """An optional package that a command needs: one line that names the extra to install."""
 
 
+class RefusedError(Exception):
+    """Runs that `weightscope check` refuses, or nobody there to ask: their names and its words."""
+
+
 def run_command(work: Callable[[], None]) -> int:
     """Runs a command line's work and turns what goes wrong into one line on stderr and an exit code."""
     try:
@@ -25,7 +29,7 @@ def run_command(work: Callable[[], None]) -> int:
     except UnusableFileError as error:
         print(f"weightscope: error: {error}", file=sys.stderr)
         return INPUT
-    except MissingPackageError as error:
+    except (MissingPackageError, RefusedError) as error:
         print(f"weightscope: error: {error}", file=sys.stderr)
         return USAGE
     except OSError as error:

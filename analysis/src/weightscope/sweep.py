@@ -15,7 +15,6 @@ A run is named after what varies, as in `gpt2-wide-seed-2`. Nothing but `name` a
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import json
 import os
@@ -28,9 +27,8 @@ from typing import Any
 
 import yaml
 
-from weightscope.command_line import parser
 from weightscope.config import parse_config
-from weightscope.errors import UnusableFileError, run_command
+from weightscope.errors import UnusableFileError
 
 KEYS = ("name", "base", "output", "seeds", "schemes", "overrides", "set")
 VARIED = {"seed": "seeds", "init.scheme": "schemes", "output": "output", "name": "what varies"}
@@ -140,42 +138,3 @@ def _substitute(text: str, name: str) -> str:
 def _text(value: Any) -> str:
     """As YAML on one line; text stays as it is."""
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _parser() -> argparse.ArgumentParser:
-    made = parser(
-        "weightscope-sweep",
-        "Lists the runs of a sweep, or tells a script about them.",
-        __doc__ or "",
-    )
-    made.add_argument("sweep", metavar="SWEEP.yaml")
-    what = made.add_mutually_exclusive_group()
-    what.add_argument("--count", action="store_true", help="the number of runs")
-    what.add_argument("--run", type=int, metavar="N", help="the arguments of train for run N, one a line")
-    what.add_argument("--outputs", action="store_true", help="the run directories, one a line")
-    what.add_argument("--folder", action="store_true", help="the folder of all runs")
-    return made
-
-
-def _answer(options: argparse.Namespace) -> list[str]:
-    sweep = read_sweep(options.sweep)
-    if options.count:
-        return [str(len(sweep.trials))]
-    if options.folder:
-        return [sweep.folder]
-    if options.outputs:
-        return [trial.output for trial in sweep.trials]
-    if options.run is None:
-        return [f"{trial.index:4d}  {' '.join(trial.arguments())}" for trial in sweep.trials]
-    if not 0 <= options.run < len(sweep.trials):
-        raise UnusableFileError(f"{options.sweep}: has runs 0 to {len(sweep.trials) - 1}, no run {options.run}")
-    return sweep.trials[options.run].arguments()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
-    return run_command(lambda: print("\n".join(_answer(options))))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

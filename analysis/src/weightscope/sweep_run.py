@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -24,6 +23,7 @@ from typing import TextIO
 from weightscope.errors import UnusableFileError
 from weightscope.summary import duration
 from weightscope.sweep import Sweep, Trial, read_sweep
+from weightscope.sweep_check import last_words, listed, refused
 from weightscope.sweep_state import State, live_step, state_of
 
 STOPPED = 75  # of the program: saved on request
@@ -70,18 +70,8 @@ class Session:
         return [*self.launcher, str(self.ranks), *words]
 
     def refused(self) -> list[str]:
-        """What `weightscope check` says against runs that are to be started; only their seeds apart, they are one."""
-        kinds = {str({k: v for k, v in t.settings.items() if k not in ("name", "seed")}): t for t in self.pending[::-1]}
-
-        def problem(trial: Trial) -> str:
-            words = [*self.launcher, "1", "check", *trial.arguments(), "--ranks", str(self.ranks)]
-            done = subprocess.run(
-                words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-            )
-            return f"{trial.name}: {last_words(done.stderr)}" if done.returncode else ""
-
-        with ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)))) as pool:
-            return [line for line in pool.map(problem, reversed(kinds.values())) if line]
+        """Of the runs that are to be started."""
+        return refused(self.pending, [*self.launcher, "1"], self.ranks)
 
     def running(self) -> list[Job]:
         return [job for job in self.jobs.values() if job.code is None]
@@ -184,14 +174,6 @@ def outcome(job: Job, state: State) -> str:
     return f"failed with exit code {job.code} at step {state.step:,} ({last_words(log)})"
 
 
-def last_words(log: str) -> str:
-    """The last line that the program calls an error, else one that tells of an error, else the last line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("weightscope: error: ")]
-    errors = errors or [line for line in lines if "error" in line.lower()]
-    return (errors or lines or ["no output"])[-1].removeprefix("weightscope: error: ")[:200]
-
-
 def rows(session: Session) -> list[list[str]]:
     table = [["run", "state", "steps", "time", "validation loss", "exit code"]]
     for trial in session.sweep.trials:
@@ -239,10 +221,9 @@ def _run(options: argparse.Namespace, launcher: Sequence[str]) -> int:
             session.say(
                 f"{name}: left alone, it was recorded with other settings ({state.why}); give the sweep another output"
             )
-    if refused := session.refused():
-        said = "".join(f"\n  {line}" for line in refused)
+    if lines := session.refused():
         print(
-            f"weightscope: error: {options.sweep}: nothing was started, since some runs could not be:{said}",
+            f"weightscope: error: {options.sweep}: nothing was started, since some runs could not be:{listed(lines)}",
             file=sys.stderr,
         )
         return CONFIGURATION
