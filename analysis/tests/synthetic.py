@@ -153,7 +153,7 @@ def _init(root: Columns) -> Columns:
         "expected_std": expected, "std": std, "mean": root["parameter_mean"][0],
         "ci_low": std - half, "ci_high": std + half,
         "tied_to": np.array(["lm_head.weight" if name == "wte.weight" else "" for name in names], dtype=object),
-        "verdict": np.array(["pass" if ok else "fail" for ok in passed], dtype=object),
+        "verdict": np.array(["pass" if ok else "fail: std" for ok in passed], dtype=object),
     }  # fmt: skip
 
 

@@ -47,6 +47,7 @@ def run_directory(folder: Path, truth: synthetic.Truth, sealed: int) -> Path:
 
 
 def write_tail(folder: Path, attrs: dict[str, Any], groups: Groups, index: int) -> Path:
+    """Named as the program names it (RunFiles::tail_file)."""
     steps = groups[""]["snapshot_step"]
     low, high = int(steps[index - 1]), int(steps[index])
-    return write(folder / "tail" / f"{high}.h5", attrs, part(groups, np.array([index]), low, high))
+    return write(folder / "tail" / f"{high:012d}.h5", attrs, part(groups, np.array([index]), low, high))

@@ -71,6 +71,25 @@ def test_the_same_seed_twice_is_one_sample(seeds: list[Path], tmp_path: Path) ->
     assert group.left_out[0][1] == "the same seed once more is no new sample"
 
 
+def test_the_same_weights_under_another_seed_are_one_sample(
+    seeds: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of runs in which the seed decides nothing: init.from, data in order, no dropout."""
+    copies = []
+    for seed in (1, 2, 3):
+        path = tmp_path / f"{seed}.h5"
+        path.write_bytes(seeds[0].read_bytes())
+        with h5py.File(path, "r+") as file:
+            text = str(file.attrs["config"])
+            assert "seed: 1\n" in text
+            file.attrs["config"] = text.replace("seed: 1\n", f"seed: {seed}\n")
+        copies.append(path)
+    (group,) = grouping.by_configuration([weightscope.open(path) for path in copies])
+    assert group.seeds == ["1"]
+    assert [why for _, why in group.left_out] == [f"its weights are those of {group.runs[0].name} (seed 1): no new sample"] * 2
+    assert verdicts(capsys, *copies)["early", "q"] == "undecided from one run"
+
+
 def test_other_configurations_are_other_experiments(seeds: list[Path], tmp_path: Path) -> None:
     small = synthetic.Truth(layers=2, walk=(1.0, 0.5), width=16, heads=2, steps=(0, 600), seed=9)
     runs = [weightscope.open(path) for path in (seeds[0], synthetic.experiment(tmp_path / "e.h5", small))]

@@ -11,7 +11,8 @@ import pytest
 import synthetic
 import weightscope
 from weightscope import claims_depth, claims_shape
-from weightscope.finding import Finding
+from weightscope.finding import Finding, Verdict
+from weightscope.findings_text import findings_sentences
 
 REPEATS = 300
 
@@ -152,3 +153,22 @@ def test_a_matrix_that_is_not_finite_is_undecided() -> None:
     c = draws.change(np.random.default_rng(10), draws.normal, draws.normal, [2.0] * 3)
     c.std[1, 1] = np.nan
     assert claims_shape.wider(c).verdict == "undecided"
+
+
+def test_they_are_all_that_were_named_before() -> None:
+    """With one layer nothing is said about depth, and three findings are not one of four."""
+
+    def finding(claim: str, component: str, verdict: Verdict) -> Finding:
+        return Finding(claim, verdict, component, 600, 0.5, 0.01, "", None)
+
+    wider = [finding("wider", component, "holds") for component in "qkv"]
+    tails = [finding("tails", component, "holds" if component == "q" else "undecided") for component in "qkv"]
+    depth = [Finding("early", "undecided", c, 600, float("nan"), float("nan"), "", None) for c in "qkv"]
+    said = findings_sentences([*wider, *tails, *depth])
+    assert said[0].startswith("Query, key and value weights grew wider")
+    assert said[1:3] == [
+        "Query weights show longer tails than at the start.",
+        "Key and value weights show no decided change of their tails.",
+    ]
+    same = findings_sentences([*wider, *(finding("tails", component, "holds") for component in "qkv")])
+    assert same[1] == "They show longer tails than at the start."

@@ -69,7 +69,7 @@ def test_new_data_appears_without_a_reload_and_controls_redraw(session: webdrive
         made = tmp_path / "made"
         tails.run_directory(made, TRUTH, 2)
         for late in (20, 40):
-            (made / "tail" / f"{late}.h5").unlink()
+            (made / "tail" / f"{late:012d}.h5").unlink()
         made.rename(folder)  # all at once: what was drawn of a part of it could be what is drawn in the end
         page.wait(f"{said} === 'running'", 20)
         for figure in DRAWN:
@@ -163,6 +163,13 @@ def test_a_file_that_cannot_be_read_for_a_moment_takes_nothing_away(tmp_path: Pa
     assert json.loads(watched.body()) == first
     file.write_bytes(whole)
     assert json.loads(watched.body())["status"] == "finished"
+
+
+def test_the_newest_snapshot_is_shown_while_it_is_in_the_tail(tmp_path: Path) -> None:
+    folder = tails.run_directory(tmp_path / "run", TRUTH, 2)
+    assert sorted(path.name for path in (folder / "tail").iterdir())[-1] == "000000000040.h5"
+    shown = json.loads(Watched(folder).body())
+    assert (shown["status"], shown["message"]) == ("running", "")
 
 
 def test_a_log_of_rubbish_does_no_harm(tmp_path: Path) -> None:

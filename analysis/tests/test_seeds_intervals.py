@@ -60,6 +60,16 @@ def test_one_seed_and_equal_seeds_say_nothing() -> None:
         assert not np.isfinite([found.low[0], found.high[0]]).any()
 
 
+@pytest.mark.parametrize("value", [0.1, 0.7, 1 / 3, 1e-7, 123.4])
+def test_rounding_of_the_mean_is_no_spread(value: float) -> None:
+    """Three times 0.1 have a mean that is not 0.1."""
+    for n in range(2, 12):
+        found = intervals.means(np.full((n, 1), value))
+        assert found.p[0] == 1, n
+        assert not np.isfinite(found.low[0])
+        assert intervals.difference(np.full((n, 1), value), np.full((n, 1), 3 * value)).p[0] == 1, n
+
+
 def test_equal_taus_have_the_width_of_a_step() -> None:
     found = intervals.means(np.full((5, 1), -1.0), effects.tau_step(6))
     assert found.high[0] - found.mean[0] == pytest.approx(stats.t.ppf(0.975, 4) * (2 / 15 / np.sqrt(12)) / np.sqrt(5))

@@ -107,12 +107,18 @@ struct NcclBackend::Impl {
 
   /// A non-blocking communicator answers "in progress": poll until it is ready, in error, or late.
   void settle(ncclResult_t result, const std::string& what) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_s);
+    using Clock = std::chrono::steady_clock;
+    const auto began = Clock::now(), soon = began + std::chrono::microseconds(200);
+    const auto deadline = began + std::chrono::duration<double>(timeout_s);
     while (result == ncclInProgress) {
-      if (std::chrono::steady_clock::now() > deadline)
+      const auto now = Clock::now();
+      if (now > deadline)
         fail(what, "no answer within parallel.timeout_s = " + std::to_string(timeout_s) +
                        " s; a peer is lost or stuck");
-      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      if (now < soon)  // as long as a launch takes on NCCL's own thread; then it is something else
+        std::this_thread::yield();
+      else
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
       if (const auto asked = ncclCommGetAsyncError(comm, &result); asked != ncclSuccess)
         fail(what, ncclGetErrorString(asked));
     }

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <bit>
 #include <numeric>
 #include <set>
@@ -16,6 +17,9 @@ namespace {
 /// What the libraries take once they are used, measured on models from 0.1 to 100 million parameters: HDF5's
 /// caches, packing buffers of the GEMMs and MPI's queues.
 constexpr std::int64_t kLibraries = std::int64_t{16} << 20;
+
+/// GradientExchange::gathered() has the gradients' memory for the first moments and takes its own for these.
+constexpr const char* kGatheredMoments = "second moments of all ranks, for a checkpoint or a measured update";
 
 std::int64_t bytes_of(const at::Tensor& t, std::set<const void*>& seen) {
   if (!t.defined() || !seen.insert(t.unsafeGetTensorImpl()).second) return 0;
@@ -56,6 +60,15 @@ std::int64_t fixed_order_bytes(const RunConfig& c) {
   return 2 * c.train.micro_batch * c.model.heads * T * T;
 }
 
+/// What ops::reference::adamw, which updates where sums have a fixed order, takes of the largest tensor when
+/// it measures how far it moved: four times as many floats, and twice as many doubles.
+std::int64_t reference_update_bytes(const RunConfig& c) {
+  if (c.parallel.reduction != Reduction::reproducible) return 0;
+  std::int64_t largest = 0;
+  for (const auto& p : parameter_table(c.model)) largest = std::max(largest, p.storage);
+  return (4 * 4 + 2 * 8) * largest;
+}
+
 /// Device memory of one GPU.
 std::vector<PlannedBytes> plan_gpu(const RunConfig& c, int world) {
   const auto types = types_of(c.train.precision);
@@ -76,8 +89,8 @@ std::vector<PlannedBytes> plan_gpu(const RunConfig& c, int world) {
           {"workspace of cuBLAS and cuDNN", workspace},
           {"attention's gradients added in a fixed order", fixed_order_bytes(c)},
           {"initial weights, for displacement", c.monitor.displacement ? 4 * n : 0},
-          {"second moments of all ranks, for an update that is measured",
-           c.monitor.gradients && c.parallel.zero == 1 && world > 1 ? 4 * n : 0},
+          {"update of the largest tensor, in a fixed order", reference_update_bytes(c)},
+          {kGatheredMoments, c.parallel.zero == 1 && world > 1 ? 4 * n : 0},
           {"batches", 2 * 2 * 8 * c.train.global_batch / world * c.model.block}};
 }
 
@@ -132,8 +145,7 @@ std::vector<PlannedBytes> plan_memory(const RunConfig& c, int world) {
        {"initial weights, mapped for displacement", c.monitor.displacement ? 4 * n / world : 0},
        {"weights before an update that is measured, this rank's part",
         c.monitor.gradients ? 4 * n / world : 0},
-       {"second moments of all ranks, for an update that is measured",
-        c.monitor.gradients && c.parallel.zero == 1 && !shared && world > 1 ? 4 * n : 0},
+       {kGatheredMoments, c.parallel.zero == 1 && !shared && world > 1 ? 4 * n : 0},
        {"snapshots", 2 * snapshot_bytes(c)},
        {"copy of the state while it is written, rank 0", saves_beside_training(c) ? 12 * n : 0},
        {"libraries", kLibraries}});

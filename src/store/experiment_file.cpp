@@ -88,7 +88,10 @@ void ExperimentFile::Impl::write_tail(const Snapshot& snapshot) const {
 }
 
 void ExperimentFile::Impl::fold_all(const std::string& status) {
-  fold({files, header, identity, pending, segment, status}, [&] { pending = {}; });
+  fold({files, header, identity, pending, segment, status}, [&] {
+    begun = begun || !pending_rows<SegmentRow>().empty();
+    pending = {};
+  });
   if (!superseded.confirmed()) return;
   for (const auto& path : files.set_aside_files()) remove_file(path);
   std::error_code ignored;
@@ -147,10 +150,10 @@ void ExperimentFile::add(const AlarmRow& row) {
 
 void ExperimentFile::begin_segment(const SegmentRow& row) {
   const auto lock = hdf5::exclusive();
-  impl_->pending_rows<SegmentRow>() = {row};  // not once more when it is tried again
-  impl_->segment.reset();                     // a new row, nothing is replaced
+  if (!impl_->begun) impl_->pending_rows<SegmentRow>() = {row};  // not once more when it is tried again
+  impl_->segment.reset();                                        // a new row, nothing is replaced
   impl_->fold_all("running");
-  impl_->segment = row, impl_->segment_began = Clock::now();
+  impl_->segment = row, impl_->segment_began = Clock::now(), impl_->begun = false;
 }
 
 void ExperimentFile::append(const Snapshot& snapshot) {
@@ -184,7 +187,7 @@ void ExperimentFile::close(const std::string& status, std::int64_t end_step, dou
   const auto lock = hdf5::exclusive();
   if (impl_->segment)
     impl_->segment->end_step = end_step, impl_->segment->seconds = seconds, impl_->segment->status = status;
-  impl_->fold_all(status);
+  impl_->fold_all(status == kRolledBack ? "running" : status);
   std::error_code ignored;
   fs::remove(impl_->files.tail(), ignored);  // empty: a closed run is one file
 }

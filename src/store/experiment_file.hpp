@@ -10,6 +10,9 @@
 
 namespace weightscope {
 
+/// Of a segment that another one of the same job follows; the file's own status stays "running".
+inline constexpr const char* kRolledBack = "rolled back";
+
 /// One row of /train, /eval, /probe, /spectra, /alarms, /init and /segments. Member names are dataset names.
 struct TrainRow {
   std::int64_t step = 0;
@@ -94,7 +97,8 @@ class ExperimentFile {
   /// Folds the tail into experiment.h5 (copy, append, close, verify, fsync, rename). Also called by append
   /// every 64 snapshots.
   void seal();
-  /// Seals with the rows still pending and the final status: finished, stopped or failed.
+  /// Seals with the rows still pending and the final status of the segment and, but for kRolledBack, of the
+  /// file: finished, stopped or failed. seconds: wall time of the segment.
   void close(const std::string& status, std::int64_t end_step, double seconds);
 
   const std::vector<std::string>& differences() const;

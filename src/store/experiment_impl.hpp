@@ -20,6 +20,7 @@ struct ExperimentFile::Impl {
   Identity identity;
   Rows pending;  ///< since the last append or seal
   Superseded superseded;
+  bool begun = false;                 ///< the segment that is being begun stands in the file
   std::optional<SegmentRow> segment;  ///< the row of this job, as it stands in the file or will
   std::chrono::steady_clock::time_point segment_began = std::chrono::steady_clock::now();
   std::int64_t last_snapshot = -1, updates = 0;

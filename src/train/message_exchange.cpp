@@ -70,7 +70,7 @@ void MessageExchange::send(Shard bucket) {
 
 void MessageExchange::finish() {
   const auto whole = buffer_of(store_->grad());
-  if (at_once() && sharded())
+  if (at_once() && parted())
     comm_->reduce_scatter_sum_tree(whole, buffer_of(shard_.of(store_->grad())), wire_);
   else if (at_once())
     comm_->all_reduce_sum_tree(whole, wire_);
@@ -78,12 +78,12 @@ void MessageExchange::finish() {
 }
 
 double MessageExchange::gradient_norm() const {
-  const double mine = ops::sum_of_squares(shard_.of(store_->grad())).item<double>();
-  return std::sqrt(sharded() ? host_->sum(mine) : mine);
+  const double mine = ops::sum_of_squares(summed().of(store_->grad())).item<double>();
+  return std::sqrt(parted() ? host_->sum(mine) : mine);
 }
 
 at::Tensor MessageExchange::whole_gradient() {
-  if (sharded()) {
+  if (parted()) {
     const auto whole = buffer_of(store_->grad());
     comm_->all_gather(buffer_of(shard_.of(store_->grad())), whole);
     comm_->wait(whole.stream);
@@ -92,8 +92,8 @@ at::Tensor MessageExchange::whole_gradient() {
 }
 
 at::Tensor MessageExchange::squares() {
-  auto mine = ops::sum_of_squares(shard_.of(store_->grad()));
-  if (sharded()) sum_over_ranks(mine);
+  auto mine = ops::sum_of_squares(summed().of(store_->grad()));
+  if (parted()) sum_over_ranks(mine);
   return mine;
 }
 

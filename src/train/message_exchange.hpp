@@ -56,6 +56,10 @@ class MessageExchange {
   template <class F>
   void by_owner(Shard bucket, F&& f) const;
   void hide_weights_for_test();
+  /// Whether a rank has only its shard of the reduced gradient. Not where bits are not to depend on the
+  /// number of ranks: a norm would, if it came from sums over shards.
+  bool parted() const { return sharded() && !reproducible_; }
+  Shard summed() const { return parted() ? shard_ : Shard{0, store_->size()}; }
   bool sharded() const { return shard_.size() < store_->size(); }
   const ParamStore* store_;
   TensorComm* comm_;

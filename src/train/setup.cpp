@@ -194,7 +194,7 @@ void Trainer::initialize_weights() {
 
 SegmentRow Trainer::segment(const std::string& hosts) const {
   SegmentRow row;
-  row.start_step = first_step_, row.world_size = host_->size();
+  row.start_step = row.end_step = first_step_, row.world_size = host_->size();
   row.backend = std::string(comm_->name()) + (exchange_->shares_memory() ? ", shared memory" : "");
   row.devices = place_.place == Place::cuda
                     ? "cuda"

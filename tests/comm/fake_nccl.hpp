@@ -25,11 +25,12 @@ struct State {
   bool never_ready = false;    ///< initialization hangs
   int fail_at_collective = 0;  ///< n: the n-th collective reports an asynchronous error
   bool hang_at_collective = false;
-  std::atomic<int> stream_state = 0;   ///< cudaError_t of cudaStreamQuery
-  std::atomic<int> queries = 0;        ///< of streams and events
-  std::atomic<int> recordings = 0;     ///< of events; the device has
-  std::atomic<int> reached = 1 << 30;  ///< so many of them behind it
-  std::atomic<int> reported = -1;      ///< ncclResult_t of ncclCommGetAsyncError, whatever else; −1: none
+  std::atomic<int> stream_state = 0;        ///< cudaError_t of cudaStreamQuery
+  std::atomic<int> queries = 0;             ///< of streams and events
+  std::atomic<bool> holds_queries = false;  ///< of events: they do not come back
+  std::atomic<int> recordings = 0;          ///< of events; the device has
+  std::atomic<int> reached = 1 << 30;       ///< so many of them behind it
+  std::atomic<int> reported = -1;  ///< ncclResult_t of ncclCommGetAsyncError, whatever else; −1: none
   int aborted = 0, destroyed = 0;
   bool no_registration = false;
   bool moves_nothing = false;      ///< collectives are only recorded

@@ -394,6 +394,24 @@ TEST_F(NcclWatching, PassesOnAnErrorOfTheDevice) {
   EXPECT_NE(heard(20).find("fake"), std::string::npos);
 }
 
+/// As where the driver is locked by a launch that waits for room behind a collective that never ends.
+TEST_F(NcclWatching, SaysSomethingEvenWhenTheDriverKeepsItWaiting) {
+  {
+    NcclWatch watch(nullptr, 0, nullptr, 0.2, listen());
+    start(watch, 5);
+    EXPECT_EQ(heard(0.6), "");
+    fake::state().reached = 0;
+    start(watch, 6);
+    fake::state().holds_queries = true;
+    const auto message = heard(20);
+    fake::state().holds_queries = false;
+    EXPECT_NE(message.find("driver of the GPU has not answered for 0."), std::string::npos) << message;
+    EXPECT_NE(message.find("operation 6 the last one started"), std::string::npos) << message;
+    fake::state().reported = ncclRemoteError;  // too late: it has been said
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
 TEST_F(NcclWatching, AsksNothingWhileAGraphIsRecorded) {
   const auto host = HostComm::world();
   NcclBackend nccl(host, 3, 0.2);

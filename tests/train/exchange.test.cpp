@@ -171,6 +171,7 @@ TEST(GradientExchange, ShardsOfAReproducibleSumAreThoseOfTheWhole) {
     return flat.narrow(0, shard.shard.begin, shard.shard.size());
   };
   EXPECT_TRUE(at::equal(part(whole.gradient), part(shard.gradient)));
+  EXPECT_EQ(shard.norm, whole.norm) << "to the last bit, however the shards were cut";
 }
 
 TEST(GradientExchange, ShardsOfANodeCoverTheBufferOnce) {

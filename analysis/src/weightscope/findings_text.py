@@ -23,6 +23,7 @@ def _names(findings: Sequence[Finding]) -> str:
 def findings_sentences(findings: Sequence[Finding]) -> list[str]:
     """One sentence per verdict on width and on tails, and what one run leaves open."""
     parts = [f for f in findings if f.component != "c_attn" and f.effect == f.effect]
+    components = len({f.component for f in parts})
     said = []
     for verdict, words in _WIDTH.items():
         if found := [f for f in parts if f.claim == "wider" and f.verdict == verdict]:
@@ -30,7 +31,7 @@ def findings_sentences(findings: Sequence[Finding]) -> list[str]:
             said.append(f"{_names(found)} weights {words} ({factors} times their std at the start).")
     for verdict, words in _TAILS.items():
         if found := [f for f in parts if f.claim == "tails" and f.verdict == verdict]:
-            who = "They" if len(found) == len(parts) // 4 and len(said) == 1 else f"{_names(found)} weights"
+            who = "They" if len(found) == components and len(said) == 1 else f"{_names(found)} weights"
             said.append(f"{who} show {words}.")
     if any(f.verdict == "undecided from one run" for f in parts):
         said.append("Whether depth matters cannot be decided from one run.")

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from weightscope import schema
 from weightscope.config import differences, flattened, lookup
 from weightscope.run import Run
@@ -37,8 +39,9 @@ def _key(run: Run, index: int) -> tuple[object, ...]:
 
 
 def _one_per_seed(runs: Sequence[Run]) -> Group:
-    """The same seed twice is one sample: the run that got furthest stays. Runs that were not recorded from the same
-    step on have another start to grow from."""
+    """The same seed twice is one sample: the run that got furthest stays. So are the same weights under two seeds, as
+    with init.from, data in sequential order and no dropout. Runs that were not recorded from the same step on have
+    another start to grow from."""
     group = Group("", [])
     start = min(first_step(run) for run in runs)
     for run in runs:
@@ -50,12 +53,24 @@ def _one_per_seed(runs: Sequence[Run]) -> Group:
             (i for i, r in enumerate(group.runs) if seed is not None and lookup(r.config, "seed") == seed), None
         )
         if same is None:
-            group.runs.append(run)
+            if twin := next((r for r in group.runs if _same_weights(r, run)), None):
+                why = f"its weights are those of {labels([twin])[0]}: no new sample"
+                group.left_out.append((f"{labels([run])[0]}, {run.path.name}", why))
+            else:
+                group.runs.append(run)
             continue
         kept, other = sorted((group.runs[same], run), key=lambda r: -r.last_step)
         group.runs[same] = kept
         group.left_out.append((f"{labels([other])[0]}, {other.path.name}", "the same seed once more is no new sample"))
     return group
+
+
+def _same_weights(a: Run, b: Run) -> bool:
+    """Whether all standard deviations of the snapshots that both have are equal to the last bit, at least one of them
+    after the start."""
+    one, other = (r.snapshots["std"].values for r in (a, b))
+    n = min(len(one), len(other))
+    return n > 1 and one.shape[1:] == other.shape[1:] and bool(np.array_equal(one[:n], other[:n], equal_nan=True))
 
 
 def first_step(run: Run) -> int:

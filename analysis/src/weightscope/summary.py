@@ -11,6 +11,7 @@ import xarray as xr
 from weightscope import schema
 from weightscope.config import lookup
 from weightscope.finding import number
+from weightscope.init_check import init_check
 from weightscope.run import Run
 
 BYTE_VOCABULARY = 256
@@ -82,14 +83,6 @@ def parameters(run: Run) -> float:
     if "parameter_count" in run.snapshots:
         return float(run.snapshots["parameter_count"].values.astype(float).sum())
     return np.nan
-
-
-def init_failures(run: Run) -> tuple[int, int]:
-    """(failed, all) parameters of the init check."""
-    if "verdict" not in run.init:
-        return 0, 0
-    verdicts = run.init["verdict"].values
-    return int((verdicts == "fail").sum()), len(verdicts)
 
 
 def byte_level(run: Run) -> bool:
@@ -173,16 +166,14 @@ def _world(run: Run) -> str:
 
 
 def _init(run: Run) -> str:
-    failed, total = init_failures(run)
-    if not total:
-        return ""
-    if failed:
-        names = [
-            str(n) for n, v in zip(run.init["name"].values, run.init["verdict"].values, strict=True) if v == "fail"
-        ]
-        shown = ", ".join(names[:3]) + (" …" if failed > 3 else "")
-        return f"{failed} of {total} parameters did not start as their scheme says: {shown}."
-    return f"All {total} parameters started with the standard deviation that their scheme predicts."
+    check = init_check(run)
+    tested = check.passed + check.failed
+    if check.total and not tested:
+        return "The weights at the start came from elsewhere: nothing was expected of them."
+    if check.failed:
+        shown = ", ".join(check.names[:3]) + (" …" if check.failed > 3 else "")
+        return f"{check.failed} of {tested} parameters did not start as their scheme says: {shown}."
+    return f"All {tested} parameters started with the standard deviation that their scheme predicts." if tested else ""
 
 
 def _alarms(run: Run) -> str:

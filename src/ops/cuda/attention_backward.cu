@@ -122,6 +122,10 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
+Index widest_head() {
+  return Tiles<32, 256, float>::bytes(4) <= device::most_shared_memory() ? kWidestHead : 128;
+}
+
 template <class T>
 int tiled_attention_backward(const T* dout, const T* qkv, const T* out, const float* lse, T* dqkv,
                              const AttentionSizes& s, const Drop& drop, float* delta, void* stream) {

@@ -2,6 +2,7 @@
 // are read twice.
 #include <cuda_pipeline.h>
 
+#include <algorithm>
 #include <cfloat>
 
 #include "ops/cuda/device.cuh"
@@ -123,9 +124,11 @@ __global__ void __launch_bounds__(kSumWarps* kWarp)
 template <class T>
 int cross_entropy(T* logits, const Index* targets, float dscale, Index R, Index vocab, Index columns,
                   double* loss_sum, float* row_loss, void* stream) {
-  constexpr std::size_t kMostShared = 112 << 10;  // two blocks a multiprocessor
+  constexpr std::size_t kMostShared = 112 << 10,  // two blocks a multiprocessor
+      kStaticShared = 1 << 10;                    // at least what block_combine has
   const std::size_t bytes = static_cast<std::size_t>(columns) * sizeof(T);
-  const bool kept = bytes <= kMostShared && dscale != 0;
+  const bool kept =
+      dscale != 0 && bytes <= std::min(kMostShared, device::most_shared_memory() - kStaticShared);
   const int status = device::launch(kept ? rows<T, true> : rows<T, false>, static_cast<unsigned>(R), kThreads,
                                     kept ? bytes : 0, stream, logits, targets, dscale,
                                     static_cast<int>(vocab), static_cast<int>(columns), row_loss);

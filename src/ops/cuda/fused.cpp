@@ -44,7 +44,7 @@ bool serves(const at::Tensor& work) {
 }
 
 bool serves_heads(const at::Tensor& qkv, std::int64_t heads) {
-  return serves(qkv) && qkv.size(1) / (3 * heads) <= kWidestHead;
+  return serves(qkv) && qkv.size(1) / (3 * heads) <= widest_head();
 }
 
 bool serves_rows(const at::Tensor& work) {

@@ -39,6 +39,8 @@ struct AttentionSizes {
   float scale;
 };
 constexpr Index kWidestHead = 256;  ///< of attention and qk_norm
+/// What the current device has the shared memory for: kWidestHead, or 128.
+Index widest_head();
 template <class T>
 int tiled_attention(const T* qkv, T* out, float* lse, const AttentionSizes& s, const Drop& drop,
                     void* stream);

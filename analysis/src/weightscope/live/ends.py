@@ -12,7 +12,10 @@ from weightscope.run import Run
 
 def _histogram_at(path: Path, step: int) -> np.ndarray:
     """(layer, component, bin). FileNotFoundError where no file holds it: it has just moved."""
-    files = [path / "tail" / f"{step}.h5", path / "experiment.h5"] if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = [*(p for p in (path / "tail").glob("*.h5") if p.stem.isdigit() and int(p.stem) == step)]
+        files.append(path / "experiment.h5")
     for file in files:
         if not file.exists():
             continue

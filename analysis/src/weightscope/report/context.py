@@ -12,6 +12,7 @@ from weightscope.course import course, mixture_part
 from weightscope.finding import fixed, number
 from weightscope.findings import examine
 from weightscope.findings_text import findings_sentences
+from weightscope.init_check import init_check
 from weightscope.report import sampling, tables, width
 from weightscope.report.payload import payload
 from weightscope.run import Run
@@ -49,13 +50,16 @@ def _readings(run: Run) -> list[dict[str, str]]:
     return [{"label": label, "value": value, "unit": unit} for label, value, unit in readings]
 
 
-def _init_text(run: Run) -> str:
-    failed, total = summary.init_failures(run)
+def init_text(run: Run) -> str:
+    check = init_check(run)
     said = (
         "The standard deviation of every tensor at step 0 against what its scheme predicts; the interval is where the "
         "true one lies with 95 % confidence."
     )
-    verdict = f" {failed} of {total} fail." if failed else f" All {total} pass."
+    tested = check.passed + check.failed
+    if check.total and not tested:
+        return f"{said} Nothing is expected of weights that came from elsewhere."
+    verdict = f" {check.failed} of {tested} fail." if check.failed else f" All {tested} pass."
     return said + verdict + " Tensors with the same role are shown together."
 
 
@@ -143,7 +147,7 @@ def context(run: Run, index: int) -> dict[str, Any]:
         "claims_caption": _CAPTION,
         "init_groups": tables.init_groups(run),
         "init_rows": tables.init_rows(run),
-        "init_text": _init_text(run),
+        "init_text": init_text(run),
         "tied_text": tables.tied_text(run),
         "components": components,
         "layers": run.layers,

@@ -18,6 +18,7 @@ from weightscope.equilibrium import adamw_course
 from weightscope.figure_files import write_all
 from weightscope.finding import fixed, p_text
 from weightscope.hill import NORMAL_HILL
+from weightscope.init_check import has_failed
 from weightscope.quantiles import NORMAL_TAIL
 from weightscope.report import sampling
 from weightscope.run import Run
@@ -70,7 +71,7 @@ def init_check(run: Run) -> Figure:
         ax.set_title("No parameter with an expected standard deviation in this file")
         return figure
     ratio, low, high = (init[name].values[rows] / expected[rows] for name in ("std", "ci_low", "ci_high"))
-    failed = init["verdict"].values[rows] == "fail"
+    failed = np.array([has_failed(str(verdict)) for verdict in init["verdict"].values[rows]])
     x = np.arange(len(rows))
     for chosen, color, marker, label in ((~failed, "#0072b2", "o", "pass"), (failed, "#d55e00", "D", "fail")):
         if chosen.any():
@@ -109,9 +110,10 @@ def qkv_histograms(run: Run) -> Figure:
     columns = min(4, 3 if run.layers <= 6 else 4)
     lines = -(-run.layers // columns)
     figure, axes = _figure(columns, lines, (2.5 * columns, 2.6 * lines), sharex=True)
-    groups = bins.coarse_groups(float(np.nanmin(np.where(c.std > 0, c.std, np.nan))) / 10)
+    spread = c.std[np.isfinite(c.std) & (c.std > 0)]  # empty when all weights are equal
+    groups = bins.coarse_groups(float(spread.min() if spread.size else 1.0) / 10)
     edge = np.append(bins.edges()[groups], bins.HIGHEST)
-    limit = 4.0 * float(np.nanmax(c.std))
+    limit = 4.0 * float(spread.max() if spread.size else 1.0)
     for layer, ax in enumerate(axes.flat):
         if layer >= run.layers:
             ax.set_visible(False)

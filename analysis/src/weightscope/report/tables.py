@@ -12,6 +12,7 @@ import xarray as xr
 from weightscope import ranks
 from weightscope.course import course
 from weightscope.finding import CLAIMS, Finding, fixed, number, p_text
+from weightscope.init_check import has_failed
 from weightscope.run import Run
 from weightscope.schema import COMPONENT_NAMES, SHOWN, SNAPSHOT
 from weightscope.summary import duration
@@ -70,7 +71,7 @@ _INIT = ("name", "shape", "scheme", "expected_std", "std", "ci_low", "ci_high", 
 
 def init_rows(run: Run) -> list[list[str]]:
     """Every parameter, the failing ones first."""
-    rows = sorted(_rows(run.init, _INIT), key=lambda row: row["verdict"] != "fail")
+    rows = sorted(_rows(run.init, _INIT), key=lambda row: not has_failed(str(row["verdict"])))
     return [
         [
             str(row["name"]), str(row["shape"]), str(row["scheme"]), number(row["expected_std"], 4),
@@ -94,8 +95,9 @@ def init_groups(run: Run) -> list[list[str]]:
         groups.setdefault(key, []).append(row)
     table = []
     for (name, scheme), rows in groups.items():
-        failed = sum(row["verdict"] == "fail" for row in rows)
-        verdict = "pass" if not failed else f"{failed} of {len(rows)} fail"
+        verdicts = [str(row["verdict"]) for row in rows]
+        failed = sum(map(has_failed, verdicts))
+        verdict = f"{failed} of {len(rows)} fail" if failed else ", ".join(dict.fromkeys(verdicts))
         expected, measured = ([float(row[key]) for row in rows] for key in ("expected_std", "std"))
         table.append([name, str(len(rows)), scheme, _span(expected), _span(measured), verdict])
     return table

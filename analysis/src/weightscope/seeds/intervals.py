@@ -1,7 +1,7 @@
 """Intervals and p-values of a mean over seeds. The first axis is always the seed; NaN is a seed that is missing
 there.
 
-Why Student's t and, beside it, the studentized bootstrap: bench/claims.py measures the coverage of both, and of the
+Why Student's t and, beside it, the studentized bootstrap: `python -m weightscope.seeds.calibrate` measures the coverage of both, and of the
 percentile and BCa bootstraps, at 3, 5 and 10 seeds; the latter two cover 70 to 90 % where they promise 95 %
 (docs/statistics.md).
 """
@@ -16,6 +16,7 @@ from scipy import stats
 LEVEL: Final = 0.95
 LEAST: Final = 3  # fewer seeds decide nothing
 RESAMPLES: Final = 1999
+_ROUNDING: Final = 1e-12  # of the mean: equal numbers spread no less once their mean is rounded
 BOOTSTRAP_LEAST: Final = 5  # seeds; of three, one resample in nine holds one seed only and has no error
 
 
@@ -33,7 +34,7 @@ class Means(NamedTuple):
 
 def means(values: np.ndarray, floor: float = 0.0, level: float = LEVEL) -> Means:
     """The t interval over the first axis. `floor`: least standard deviation between seeds to be believed, for effects
-    that come in steps; without one, seeds that agree to the last bit are one sample, and nothing follows from them."""
+    that come in steps; without one, seeds that agree but for rounding are one sample, and nothing follows from them."""
     values = np.asarray(values, dtype=float)
     finite = np.isfinite(values)
     n = finite.sum(axis=0)
@@ -41,7 +42,7 @@ def means(values: np.ndarray, floor: float = 0.0, level: float = LEVEL) -> Means
         mean = np.where(finite, values, 0.0).sum(axis=0) / np.where(n > 0, n, np.nan)
         spread = np.sqrt((np.where(finite, values - mean, 0.0) ** 2).sum(axis=0) / np.where(n > 1, n - 1, np.nan))
         error = np.maximum(spread, floor) / np.sqrt(n)
-        known = (n > 1) & (error > 0)
+        known = (n > 1) & (error > _ROUNDING * np.abs(mean))
         df = np.where(known, n - 1, 1)
         half = np.where(known, stats.t.ppf(0.5 + level / 2, df) * error, np.inf)
         t = np.where(known, mean / np.where(known, error, 1.0), 0.0)
@@ -55,7 +56,7 @@ def difference(a: np.ndarray, b: np.ndarray, floor: float = 0.0) -> Means:
     n = np.minimum(first.n, second.n)
     with np.errstate(invalid="ignore", divide="ignore"):
         ea, eb = (np.square(_error(x, m, floor)) for x, m in ((a, first), (b, second)))
-        known = (n > 1) & (ea + eb > 0)
+        known = (n > 1) & (np.sqrt(ea + eb) > _ROUNDING * np.maximum(np.abs(first.mean), np.abs(second.mean)))
         df = np.where(known, (ea + eb) ** 2 / (ea**2 / (first.n - 1) + eb**2 / (second.n - 1)), 1.0)
         error = np.sqrt(ea + eb)
         gap = first.mean - second.mean

@@ -26,9 +26,8 @@
     return { data, layout: ws.layout(look, Object.assign({ height: 360, xaxis: ws.stepAxis(look, state, steps), yaxis: ws.axis(look, title, more) }, ws.legendAbove)) };
   }
 
-  const layerOf = (run, state) => Math.min(state.layer, run.meta.layers - 1);
   ws.figure("std", ["component", "layer", "steps"], (all, state, look) =>
-    overlay(all, state, look, (run) => ({ x: run.step.values, y: run.std.column(layerOf(run, state), state.component) }), `std of ${all.runs[0].meta.components[state.component]}, layer ${state.layer}`));
+    overlay(all, state, look, (run) => (state.layer < run.meta.layers ? { x: run.step.values, y: run.std.column(state.layer, state.component) } : {}), `std of ${all.runs[0].meta.components[state.component]}, layer ${state.layer}`));
   ws.figure("loss", ["steps"], (all, state, look) =>
     overlay(all, state, look, (run) => (run.train_step ? { x: run.train_step.values, y: Array.from(run.train_smooth.values) } : {}), "training loss (nats per token)"));
   ws.figure("val", ["steps"], (all, state, look) =>
