@@ -1,12 +1,18 @@
 # Finds LibTorch by its files, in a Python wheel or an unpacked LibTorch: Torch::cpu, and Torch::cuda when it has one.
 # find_package(Torch) of a CUDA wheel demands the CUDA toolkit even for a CPU build, so its config file is not used.
-# Searched: Torch_DIR, CMAKE_PREFIX_PATH, then the wheel of ${WEIGHTSCOPE_PYTHON} or of .venv.
+# Searched: Torch_DIR and CMAKE_PREFIX_PATH, CMake's and the environment's (launch/setup.sh looks there, too), then the wheel of
+# ${WEIGHTSCOPE_PYTHON} or of .venv.
 set(_hints "")
-if(Torch_DIR)
-  list(APPEND _hints "${Torch_DIR}/../../..")
-endif()
-foreach(_prefix IN LISTS CMAKE_PREFIX_PATH)
-  list(APPEND _hints "${_prefix}" "${_prefix}/../..")
+foreach(_dir "${Torch_DIR}" "$ENV{Torch_DIR}")
+  if(_dir)
+    list(APPEND _hints "${_dir}/../../..")
+  endif()
+endforeach()
+string(REPLACE ":" ";" _prefixes "$ENV{CMAKE_PREFIX_PATH}")
+foreach(_prefix IN LISTS CMAKE_PREFIX_PATH _prefixes)
+  if(_prefix)
+    list(APPEND _hints "${_prefix}" "${_prefix}/../..")
+  endif()
 endforeach()
 foreach(_python "${WEIGHTSCOPE_PYTHON}" "$ENV{WEIGHTSCOPE_VENV}/bin/python" "${PROJECT_SOURCE_DIR}/.venv/bin/python")
   if(EXISTS "${_python}")
@@ -22,7 +28,7 @@ if(TORCH_ROOT AND EXISTS "${TORCH_ROOT}/include/torch/version.h")
   string(REGEX REPLACE ".*MAJOR ([0-9]+).*MINOR ([0-9]+).*PATCH ([0-9]+).*" "\\1.\\2.\\3" TorchWheel_VERSION "${_version}")
 endif()
 find_package_handle_standard_args(TorchWheel REQUIRED_VARS TORCH_ROOT VERSION_VAR TorchWheel_VERSION
-  REASON_FAILURE_MESSAGE "run ./launch/setup.sh, or name a LibTorch >= 2.9 with -DTorch_DIR=…/share/cmake/Torch")
+  REASON_FAILURE_MESSAGE "run ./launch/setup.sh, or name a LibTorch >= 2.9: Torch_DIR=…/share/cmake/Torch, in the environment or with -D")
 if(TorchWheel_FOUND AND NOT TARGET Torch::cpu)
   add_library(Torch::cpu INTERFACE IMPORTED)
   target_include_directories(Torch::cpu SYSTEM INTERFACE "${TORCH_ROOT}/include" "${TORCH_ROOT}/include/torch/csrc/api/include")

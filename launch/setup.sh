@@ -4,7 +4,8 @@
 #   launch/setup.sh [--test] [--cuda auto|on|off]
 #   --test   also what the tests need (GoogleTest, clang tools, Slurm, a browser, optional Python packages)
 #   --cuda   auto (default): build the CUDA and NCCL path when nvcc is found
-# WEIGHTSCOPE_VENV=DIR uses or creates another environment. Torch_DIR or CMAKE_PREFIX_PATH name a LibTorch of your own.
+# WEIGHTSCOPE_VENV=DIR uses or creates another environment. Torch_DIR (PREFIX/share/cmake/Torch) or CMAKE_PREFIX_PATH name a
+# LibTorch of your own.
 set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 . launch/packages.sh
@@ -15,7 +16,7 @@ while [ $# -gt 0 ]; do
     --test) tests=1 ;;
     --cuda) cuda=${2:?--cuda needs auto, on or off}; shift ;;
     --cuda=*) cuda=${1#*=} ;;
-    -h|--help) sed -n '2,7p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
+    -h|--help) sed -n '2,8p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
     *) echo "setup: unknown option $1 (see launch/setup.sh --help)" >&2; exit 2 ;;
   esac
   shift
@@ -23,6 +24,16 @@ done
 case $cuda in auto|on|off) ;; *) echo "setup: --cuda $cuda is not auto, on or off" >&2; exit 2 ;; esac
 
 say() { echo "setup: $*"; }
+
+# Where a LibTorch of one's own lies, if it does: CMAKE_PREFIX_PATH may be set for something else (ROS, conda). The places are
+# those of cmake/FindTorchWheel.cmake.
+own_torch() {
+  local prefix prefixes places=()
+  [ -z "${Torch_DIR:-}" ] || places+=("$Torch_DIR/../../..")
+  IFS=: read -ra prefixes <<<"${CMAKE_PREFIX_PATH:-}"
+  for prefix in "${prefixes[@]}"; do [ -z "$prefix" ] || places+=("$prefix" "$prefix/../.."); done
+  for prefix in "${places[@]}"; do [ ! -e "$prefix/include/ATen/ATen.h" ] || { (CDPATH='' cd -- "$prefix" && pwd); return; }; done
+}
 
 # 1. Packages. Nothing is touched when all are there.
 wanted=("${packages_build[@]}"); [ $tests = 1 ] && wanted+=("${packages_test[@]}")
@@ -50,7 +61,8 @@ fi
 
 # 2. Python environment, from the lock file. The stamp says which lock it was made from.
 stamp=$WEIGHTSCOPE_VENV/.weightscope-setup
-own_torch=${Torch_DIR:-${CMAKE_PREFIX_PATH:-}}
+own_torch=$(own_torch)
+[ -z "$own_torch" ] || say "LibTorch is your own, $own_torch"
 key=$(cat launch/requirements.lock analysis/pyproject.toml | sha256sum | cut -c1-16)-$( [ -n "$own_torch" ] && echo own || echo wheel)-$PWD
 pip=("$WEIGHTSCOPE_VENV/bin/python" -m pip --disable-pip-version-check -q)
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$key" ]; then

@@ -91,16 +91,19 @@ end_leftovers() {
 # Sets verdict: finished, stopped (saved; go on), refused (would end the same way again, or an alarm stopped the run and
 # somebody has to look) or failed (worth another try).
 # Rank 0's own record decides: launchers report 0 for steps that Slurm killed, 137 for ranks that left a moment later than
-# others, and 1 for ranks that saved in time. A record older than this attempt says nothing about it.
+# others, and 1 for ranks that saved in time. A record older than this attempt says nothing about it; that an earlier one
+# finished still holds, except where the program refused what it was given this time (2 to 6).
 judge() {
-  local facts='' record last
+  local facts='' record last ours=no
   if [ -e "$run/experiment.h5" ]; then facts=$(weightscope inspect "$run" --format json) || facts=; fi
   record=$(sed -n 's/.*"status":"\([a-z ]*\)".*/\1/p' <<<"$facts")
   last=$(sed -n 's/.*"last_step":\(-\{0,1\}[0-9]*\).*/\1/p' <<<"$facts")
+  [ ! "$run/experiment.h5" -nt "$attempt/environment.txt" ] || ours=yes
   verdict=failed
-  if [ "$record" = finished ] && [ $((${last:--1} + 1)) -ge "$steps" ]; then verdict=finished
+  if [ "$record" = finished ] && [ $((${last:--1} + 1)) -ge "$steps" ] && [[ $ours = yes || $status != [2-6] ]]; then
+    verdict=finished
   elif [ "$status" = 7 ]; then verdict=refused      # an alarm that stops a run leaves the record stopped, too
-  elif [ "$record" = stopped ] && [ "$run/experiment.h5" -nt "$attempt/environment.txt" ]; then verdict=stopped
+  elif [ "$record" = stopped ] && [ $ours = yes ]; then verdict=stopped
   elif [ -n "$told" ]; then verdict=stopped
   else
     case $status in

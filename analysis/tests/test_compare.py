@@ -86,7 +86,9 @@ def test_the_same_weights_under_another_seed_are_one_sample(
         copies.append(path)
     (group,) = grouping.by_configuration([weightscope.open(path) for path in copies])
     assert group.seeds == ["1"]
-    assert [why for _, why in group.left_out] == [f"its weights are those of {group.runs[0].name} (seed 1): no new sample"] * 2
+    assert [why for _, why in group.left_out] == [
+        f"its weights are those of {group.runs[0].name} (seed 1): no new sample"
+    ] * 2
     assert verdicts(capsys, *copies)["early", "q"] == "undecided from one run"
 
 
@@ -192,8 +194,8 @@ def test_json_markdown_and_figures_are_written(files: list[Path], tmp_path: Path
 
 
 def many_groups(files: list[Path], folder: Path, seeds: int) -> list[str]:
-    """Ten groups, made from two files by another configuration."""
-    made = []
+    """Ten groups, made from two files by another configuration and, for each seed, weights a little different."""
+    made, rng = [], np.random.default_rng(20261127)
     for group, seed in product(range(10), range(seeds)):
         path = folder / f"{group}-{seed}.h5"
         path.write_bytes(files[seed % 2].read_bytes())
@@ -201,6 +203,9 @@ def many_groups(files: list[Path], folder: Path, seeds: int) -> list[str]:
             config = str(file.attrs["config"]).replace("width: 16", f"width: {16 + group}")
             file.attrs["config"] = re.sub(r"seed: \d+", f"seed: {seed + 1}", config)
             file.attrs["name"] = f"wide-{group}-seed-{seed + 1}"
+            std = np.asarray(file["std"])
+            std[1:] *= np.exp(0.01 * rng.standard_normal(std.shape[1:]))
+            file["std"][...] = std  # pyright: ignore[reportIndexIssue]
         made.append(str(path))
     return made
 

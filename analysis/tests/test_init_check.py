@@ -27,7 +27,9 @@ def made(tmp_path: Path, *verdicts: str) -> Run:
 
 
 def said(run: Run) -> str:
-    return next((line for line in sentences(run) if "parameters" in line or "weights at the start" in line), "")
+    return next(
+        (line for line in sentences(run) if " start as " in line or "at the start" in line or " started " in line), ""
+    )
 
 
 @pytest.mark.parametrize("what", ["std", "mean", "shape", "not constant", "not finite"])

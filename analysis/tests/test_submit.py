@@ -41,7 +41,12 @@ def submit(folder: Path, *words: str, works: int = 0) -> tuple[subprocess.Comple
     (folder / "base.yaml").write_text(BASE)
     mine = {**os.environ, "WEIGHTSCOPE_BINARY": str(tools / "weightscope")}
     done = subprocess.run(
-        ["bash", str(ROOT / "slurm/submit.sh"), *words], cwd=folder, env=mine, capture_output=True, text=True, check=False
+        ["bash", str(ROOT / "slurm/submit.sh"), *words],
+        cwd=folder,
+        env=mine,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done, jobs.read_text() if jobs.exists() else ""
 

@@ -142,7 +142,7 @@ class Parser {
            "auto: one line, rewritten, on a terminal; lines elsewhere");
     train->add_flag("--quiet", line_.quiet, "warnings and errors only");
     train->callback([this, arguments] {
-      line_.all_ranks = true;
+      line_.all_ranks = line_.saves = true;
       if (line_.quiet) arguments->progress = ProgressMode::none;
       line_.run = [arguments](const Context& context, const std::atomic<int>& stop) {
         return run_train(context, *arguments, stop);

@@ -24,7 +24,7 @@ RunConfig load_config(const Context& context, const ConfigArguments& arguments, 
   context.host->together([&] {
     std::vector<Override> overrides;
     for (const auto& set : arguments.set) overrides.push_back(split_override(set));
-    if (!arguments.output.empty()) overrides.push_back({"output", arguments.output});
+    if (!arguments.output.empty()) overrides.push_back({"output", arguments.output, true});
     config = parse_config(text, arguments.file, overrides, world);
   });
   return config;

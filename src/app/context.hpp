@@ -10,10 +10,17 @@ namespace weightscope {
 
 enum class OutputFormat { text, json };
 
-/// What every command gets: the ranks, and the cores this one may use.
+/// All ranks that mpirun or srun started, also where a command runs on one of them.
+struct Job {
+  int ranks = 1;
+  CoreShare cores;  ///< of this rank, when all of them compute
+};
+
+/// What every command gets: the ranks that run it, and the cores this one may use.
 struct Context {
   const HostComm* host = nullptr;
   CoreShare cores;
+  Job job;
   std::string revision;  ///< of the program's sources
   bool is_root() const { return host->is_root(); }
 };

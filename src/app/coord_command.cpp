@@ -1,6 +1,9 @@
 // coord-check: how activations go with the width, without and with muP.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "app/commands.hpp"
 #include "core/error.hpp"
@@ -20,6 +23,16 @@ CoordPlan plan_of(const CoordCheckArguments& arguments, const ModelConfig& model
   return plan;
 }
 
+/// Error{output} for a place where no file can come to be: now, not after all the trainings.
+void refuse_unwritable(const std::filesystem::path& path) {
+  std::error_code unknown;
+  require(!std::filesystem::is_directory(path, unknown), Fault::output,
+          "cannot write " + path.string() + ": it is a directory");
+  const auto folder = path.parent_path() / ".";  // with the dot a file is no folder
+  require(::access(folder.c_str(), W_OK | X_OK) == 0, Fault::output,
+          system_message("cannot write", path.string()));
+}
+
 }  // namespace
 
 int run_coord_check(const Context& context, const CoordCheckArguments& arguments) {
@@ -28,9 +41,11 @@ int run_coord_check(const Context& context, const CoordCheckArguments& arguments
   const auto file = TokenFile::open_training_data(config.data.train);
   file.check_ids(config.model.vocab);
   file.blocks(config.model.block);
+  if (!arguments.output.empty()) refuse_unwritable(arguments.output);
   const auto report = coord_report(config, plan, *context.host, file, log_info);
-  if (!arguments.output.empty()) write_file_atomically(arguments.output, to_json(report));
   std::fputs((arguments.format == OutputFormat::json ? to_json(report) : to_text(report)).c_str(), stdout);
+  std::fflush(stdout);  // whatever becomes of the file
+  if (!arguments.output.empty()) write_file_atomically(arguments.output, to_json(report));
   return report.verdict() == "pass" ? 0 : static_cast<int>(Fault::numeric);
 }
 

@@ -1,10 +1,12 @@
 // init and audit: weights against the scheme they claim.
+#include <algorithm>
 #include <cstdio>
-#include <filesystem>
 
 #include "app/commands.hpp"
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/file_io.hpp"
+#include "init/schemes.hpp"
 #include "model/gpt_neox.hpp"
 #include "model/init_report.hpp"
 #include "model/slices.hpp"
@@ -19,12 +21,16 @@ int print(const InitReport& report, OutputFormat format) {
   return report.pass ? 0 : static_cast<int>(Fault::numeric);
 }
 
-/// What --scheme says: a configuration file, or the name of a scheme.
+/// What --scheme says: the name of a scheme, whatever lies in this folder under that name, or a configuration
+/// file.
 RunConfig expected_of(const Context& context, const std::string& scheme) {
-  if (std::filesystem::exists(scheme)) return load_config(context, {scheme, "", {}}, 0);
-  if (scheme != "mup") return parse_config("init: {scheme: " + scheme + "}", "--scheme");
   RunConfig config;
-  config.init.scheme = InitScheme::mup;
+  const auto* known = std::find(kSchemeNames.begin(), kSchemeNames.end(), scheme);
+  if (known == kSchemeNames.end())
+    return is_there(scheme)
+               ? load_config(context, {scheme, "", {}}, 0)
+               : parse_config("init: {scheme: " + scheme + "}", "--scheme");  // which says why not
+  config.init.scheme = static_cast<InitScheme>(known - kSchemeNames.begin());
   return config;
 }
 
@@ -48,7 +54,8 @@ int run_init(const Context& context, const InitArguments& arguments) {
     initialize(store, plan, config.seed);
   else
     load_initial_weights(config, store);
-  const auto report = report_initialization(store, plan);
+  auto report = report_initialization(store, plan);
+  if (!config.init.from.empty()) report = imported(std::move(report), config.init.from);
   if (!arguments.config.output.empty()) {
     ExperimentHeader header;
     header.name = config.name, header.config_yaml = to_yaml(config), header.version = version();

@@ -27,9 +27,12 @@ std::string megabytes(std::int64_t bytes) {
 }  // namespace
 
 int run_check(const Context& context, const CheckArguments& arguments) {
-  if (arguments.reference) return std::fputs(config_reference().c_str(), stdout) < 0 ? 1 : 0;
+  if (arguments.reference) {
+    std::fputs(config_reference().c_str(), stdout);
+    return 0;
+  }
   require(!arguments.config.file.empty(), Fault::config, "CONFIG is required");
-  const int world = arguments.ranks > 0 ? arguments.ranks : context.host->size();
+  const int world = arguments.ranks > 0 ? arguments.ranks : context.job.ranks;
   const auto config = load_config(context, arguments.config, world);
   const auto table = parameter_table(config.model);
   plan_initialization(config, table);  // says which rule has no parameter
@@ -90,13 +93,13 @@ int run_inspect(const Context&, const InspectArguments& arguments) {
 
 int run_doctor(const Context& context) {
   std::printf("weightscope   %s (%s), %s\n", version().c_str(), context.revision.c_str(), compiler().c_str());
-  std::printf("MPI           %s; %d rank(s)\n", mpi_version().c_str(), context.host->size());
+  std::printf("MPI           %s; %d rank(s)\n", mpi_version().c_str(), context.job.ranks);
   std::printf("NCCL          %s\n", nccl_version().c_str());
   std::printf("CUDA          %s; %d device(s) usable\n", device_support(), cuda_devices());
   std::printf("LibTorch      %s\n", torch_version());
   std::printf("HDF5          %s\n", hdf5_version().c_str());
-  std::printf("CPU kernels   %s; %d thread(s) per rank%s\n", cpu::kernels().isa, context.cores.threads,
-              context.cores.bind_to.empty() ? "" : ", bound to cores of its own");
+  std::printf("CPU kernels   %s; %d thread(s) per rank%s\n", cpu::kernels().isa, context.job.cores.threads,
+              context.job.cores.bind_to.empty() ? "" : ", bound to cores of its own");
   return 0;
 }
 

@@ -1,8 +1,12 @@
 // weightscope: command line → ranks → command → exit code (docs/cli.md). Here the process ends,
 // unless a rank has to end all of them (comm).
+#include <poll.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 #include "app/cli.hpp"
 #include "app/revision.hpp"
@@ -16,6 +20,19 @@ std::atomic<int> stop_signal{0};
 
 extern "C" void request_stop(int number) { stop_signal = number; }
 
+/// TERM is heard as often as it comes: launchers repeat it, and have KILL. The second INT is somebody at a
+/// terminal who does not want to wait until all is saved.
+void listen(bool command_saves) {
+  struct sigaction ours {};
+  ours.sa_handler = request_stop;
+  ours.sa_flags = SA_RESTART;
+  for (const int harmless : {SIGUSR1, SIGUSR2}) ::sigaction(harmless, &ours, nullptr);  // in every command
+  if (!command_saves) return;
+  ::sigaction(SIGTERM, &ours, nullptr);
+  ours.sa_flags |= static_cast<int>(SA_RESETHAND);
+  ::sigaction(SIGINT, &ours, nullptr);
+}
+
 /// When all fail together each leaves in good order, and one of them says why.
 int end_with(const weightscope::HostComm& host, const weightscope::Error& error) {
   host.end_if_alone(error);
@@ -23,17 +40,24 @@ int end_with(const weightscope::HostComm& host, const weightscope::Error& error)
   return error.exit_code();
 }
 
-int run(const weightscope::CommandLine& line, const weightscope::HostComm& host) {
+int run(const weightscope::CommandLine& line, const weightscope::HostComm& world) {
   using namespace weightscope;
+  std::optional<HostComm> alone;  // one rank does it, and waits for no other
   try {
-    const Context context{&host, share_cores(host), source_revision};
+    const Job job{world.size(), share_cores(world)};
+    if (!line.all_ranks) {
+      alone.emplace(world.split(world.is_root() ? 0 : 1));
+      if (!world.is_root()) return 0;
+    }
+    const Context context{alone ? &*alone : &world, alone ? share_cores(*alone) : job.cores, job,
+                          source_revision};
     bind(context.cores);
     use_threads(context.cores.threads);
     return line.run(context, stop_signal);
   } catch (const Error& error) {
-    return end_with(host, error);
+    return end_with(alone ? *alone : world, error);
   } catch (const std::exception& error) {
-    return end_with(host, Error::internal(error));
+    return end_with(alone ? *alone : world, Error::internal(error));
   }
 }
 
@@ -54,14 +78,27 @@ int program(int argc, char** argv) {
   }
   set_log_level(line.quiet ? LogLevel::quiet : LogLevel::info);
   // Before MPI starts: a job may be told to stop while it is still starting.
-  for (const int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGINT}) std::signal(signal, request_stop);
+  listen(line.saves);
   const MpiScope mpi(&argc, &argv);
   const auto world = HostComm::world();
   note_rank(world.rank());
   report_crashes();
-  if (line.all_ranks) return run(line, world);
-  const auto alone = world.split(world.is_root() ? 0 : 1);  // one rank does it, and waits for no other
-  return world.is_root() ? run(line, alone) : 0;
+  return run(line, world);
+}
+
+/// `| head` has seen enough: that is no failure.
+bool reader_has_left() {
+  pollfd out{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+/// What a command has printed may fail as late as here, with the last of it.
+int after_output(int code) {
+  using namespace weightscope;
+  const bool whole = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (whole || code != 0 || reader_has_left()) return code;
+  log_error("cannot write to standard output: what was printed is not complete");
+  return static_cast<int>(Fault::output);
 }
 
 /// Sanitizers, profilers and the like do their work when a process ends in the usual way.
@@ -76,7 +113,7 @@ bool watched() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int code = program(argc, argv);
+  const int code = after_output(program(argc, argv));
   if (watched()) return code;
   std::fflush(nullptr);
   std::_Exit(code);  // all files are closed; LibTorch would take its thousands of operators apart, one by one

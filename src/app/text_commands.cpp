@@ -79,14 +79,17 @@ int run_eval(const Context& context, const EvalArguments& arguments) {
 
 int run_sample(const Context&, const SampleArguments& a) {
   const auto model = model_of(a.model);
-  const auto tokenizer = Tokenizer::make(
-      a.tokenizer.empty() ? tokenizer_of(resolve_checkpoint(a.model), model.vocab) : a.tokenizer);
-  require(tokenizer.vocab() <= model.vocab, Fault::input, "the tokenizer has more ids than the model");
+  const auto name =
+      a.tokenizer.empty() ? tokenizer_of(resolve_checkpoint(a.model), model.vocab) : a.tokenizer;
+  const auto tokenizer = Tokenizer::make(name);
+  // 128 bytes are enough for a text in ASCII; a SentencePiece model with too many pieces is another model's.
+  require(name == "byte" || tokenizer.vocab() <= model.vocab, Fault::input,
+          "the tokenizer has more ids than the model");
   const ParamStore store(model, types_of(Precision::fp32), {}, 1);
   load_model(a.model, store);
   Gpt gpt(model, store, model.block, Purpose::evaluation, false);
-  const auto tokens =
-      generate(gpt, store, tokenizer.encode(a.prompt), {a.tokens, a.temperature, a.top_k, a.seed});
+  const Sampling how{a.tokens, a.temperature, a.top_k, a.seed, tokenizer.vocab()};
+  const auto tokens = generate(gpt, store, tokenizer.encode(a.prompt), how);
   std::printf("%s%s\n", a.prompt.c_str(), tokenizer.decode(tokens).c_str());
   return 0;
 }

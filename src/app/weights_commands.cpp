@@ -1,21 +1,51 @@
 // measure, export, import: weights from one form to another.
-#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <limits>
 
 #include "app/commands.hpp"
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/file_io.hpp"
 #include "core/log.hpp"
 #include "model/slices.hpp"
 #include "model/weights_io.hpp"
 #include "store/experiment_file.hpp"
 
 namespace weightscope {
+namespace {
+
+void refuse_existing(const std::filesystem::path& path) {
+  require(!is_there(path), Fault::output, path.string() + " exists already; nothing is overwritten");
+}
+
+/// A new hidden directory beside `path`, from where a file can be renamed to it; gone at the end of the
+/// scope. Each has a name of its own: one that a killed process left is in nobody's way.
+class WorkDirectory {
+ public:
+  explicit WorkDirectory(const std::filesystem::path& path) {
+    const auto beside = path.parent_path();
+    if (!beside.empty()) make_directories(beside);
+    auto name = (beside / ".measure-XXXXXX").string();
+    require(::mkdtemp(name.data()) != nullptr, Fault::output, system_message("cannot create", name));
+    path_ = name;
+  }
+  ~WorkDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  WorkDirectory(const WorkDirectory&) = delete;
+  WorkDirectory& operator=(const WorkDirectory&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
 
 int run_measure(const Context& context, const MeasureArguments& arguments) {
-  require(!std::filesystem::exists(arguments.output), Fault::output,
-          arguments.output + " exists already; nothing is overwritten");
+  refuse_existing(arguments.output);
   const auto model = model_of(arguments.model);
   const ParamStore store(model, types_of(Precision::fp32), {}, 1);
   load_model(arguments.model, store);
@@ -33,19 +63,21 @@ int run_measure(const Context& context, const MeasureArguments& arguments) {
   if (!checkpoint.empty()) snapshot.step = open_checkpoint(checkpoint).info.step;
   snapshot.update_ratio.assign(store.parameters().size(), std::numeric_limits<double>::quiet_NaN());
   // The record is made in a directory of its own; only the finished file takes the name that was asked for.
-  const std::filesystem::path work = arguments.output + ".partial";
+  const WorkDirectory work(arguments.output);
   {
-    auto file = ExperimentFile::create(work, header);
+    auto file = ExperimentFile::create(work.path(), header);
     file.append(snapshot);
     file.close("finished", snapshot.step, 0);
   }
-  std::filesystem::rename(work / "experiment.h5", arguments.output);
-  std::filesystem::remove_all(work);
+  rename_durably(work.path() / "experiment.h5", arguments.output);
   log_info("measured " + arguments.model + " into " + arguments.output);
   return 0;
 }
 
 int run_export(const Context&, const ConvertArguments& arguments) {
+  // A manifest makes it a checkpoint of ours, whose weights it vouches for.
+  for (const char* name : {"manifest.json", "model.safetensors", "config.json"})
+    refuse_existing(std::filesystem::path(arguments.output) / name);
   const auto model = model_of(arguments.from);
   const ParamStore store(model, types_of(Precision::fp32), {}, 1);
   load_model(arguments.from, store);
@@ -63,8 +95,7 @@ int run_import(const Context&, const ConvertArguments& arguments) {
   load_model(arguments.from, store);
   CheckpointInfo info;
   info.config_yaml = to_yaml(config);
-  require(!std::filesystem::exists(arguments.output), Fault::output,
-          arguments.output + " exists already; nothing is overwritten");
+  refuse_existing(arguments.output);
   write_checkpoint_at(arguments.output, info, named_tensors(store, store.master(), "").refs, {});
   log_info("imported " + arguments.from + " to " + arguments.output);
   return 0;

@@ -7,9 +7,10 @@
 namespace weightscope {
 
 /// One `--set key.path=value` of the command line; reported as "--set key.path" where a file would show its
-/// line.
+/// line. verbatim: an option of its own, "--key", whose value is a text as it stands, not YAML.
 struct Override {
   std::string key, value;
+  bool verbatim = false;
 };
 
 /// Reads, range-checks and cross-checks. Strict YAML: anchors, aliases, tags, duplicate keys, octal-looking

@@ -169,14 +169,19 @@ class Reader {
   std::vector<std::string> known_;
 };
 
-void apply(const Override& set, YamlNode& root, Problems& problems) {
-  const auto label = "--set " + set.key;
+YamlNode value_of(const Override& set, const std::string& label, Problems& problems) {
+  YamlNode text;
+  text.kind = YamlNode::Kind::scalar, text.where = label, text.text = set.value;
+  text.quoted = set.verbatim;
+  if (set.verbatim) return text;
   auto value = parse_yaml(set.value, "", label, problems);
-  if (value.kind == YamlNode::Kind::map &&
-      set.value.find('{') == std::string::npos) {  // "" and "a: b" are texts here
-    value = YamlNode{};
-    value.kind = YamlNode::Kind::scalar, value.where = label, value.text = set.value;
-  }
+  const bool map = value.kind == YamlNode::Kind::map;
+  return map && set.value.find('{') == std::string::npos ? text : value;  // "" and "a: b" are texts here
+}
+
+void apply(const Override& set, YamlNode& root, Problems& problems) {
+  const auto label = (set.verbatim ? "--" : "--set ") + set.key;
+  auto value = value_of(set, label, problems);
   YamlNode* node = &root;
   for (std::size_t from = 0; from <= set.key.size();) {
     const auto dot = std::min(set.key.find('.', from), set.key.size());

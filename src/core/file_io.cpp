@@ -48,6 +48,8 @@ std::string read_file(const std::filesystem::path& path, Fault fault, std::uint6
             path.string() + " is larger than " + std::to_string(most_bytes) +
                 " bytes; this is another kind of file");
   }
+  // A disk's error would otherwise be the end of a shorter file.
+  require(!in.bad(), fault, system_message("cannot read", path.string()));
   return text;
 }
 

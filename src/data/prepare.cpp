@@ -61,12 +61,29 @@ std::string train_tokenizer(const std::string& spec, const std::vector<std::file
   return "sentencepiece:" + prefix + ".model";
 }
 
-/// Where the validation part begins: at a line, near the wanted fraction.
+/// Where the character of UTF-8 begins that has the byte `at`; `at` itself in what is not UTF-8.
+std::size_t start_of_character(const std::string& text, std::size_t at) {
+  constexpr std::size_t kLongest = 4;
+  for (std::size_t back = 0; back < kLongest && back <= at; ++back)
+    if ((static_cast<unsigned char>(text[at - back]) & 0xc0) != 0x80) return at - back;
+  return at;
+}
+
+/// Where the validation part begins: at a line, near the wanted fraction; within a line if none begins after
+/// that. Something is left to train on.
 std::size_t split_point(const std::string& text, double val_fraction) {
+  if (val_fraction == 0) return text.size();
   const auto wanted = static_cast<std::size_t>(static_cast<double>(text.size()) * (1 - val_fraction));
-  const auto line = text.find('\n', std::min(wanted, text.size() - 1));
-  return val_fraction == 0 || line == std::string::npos ? (val_fraction == 0 ? text.size() : wanted)
-                                                        : line + 1;
+  const auto newline = text.find('\n', wanted);
+  if (newline != std::string::npos && newline + 1 < text.size()) return newline + 1;
+  const auto cut = start_of_character(text, wanted);
+  return cut > 0 ? cut : text.size();
+}
+
+void remove_file(const std::filesystem::path& path) {
+  std::error_code failed;
+  std::filesystem::remove(path, failed);
+  require(!failed, Fault::output, "cannot remove " + path.string() + ": " + failed.message());
 }
 
 /// Made where there was none, and gone again at the end if nothing was put into it.
@@ -114,13 +131,18 @@ Prepared prepare(const std::string& tokenizer, const std::vector<std::filesystem
     append(val, text.substr(cut));
   }
   write_tokens(out / "train.bin", train);
-  if (!val.empty()) write_tokens(out / "val.bin", val);
+  if (!val.empty())
+    write_tokens(out / "val.bin", val);
+  else
+    remove_file(out / "val.bin");  // what an earlier call put there may be training text now
   const Prepared result{train.size(), val.size(), made.vocab(), spec};
   const nlohmann::ordered_json meta{{"tokenizer", spec},        {"vocab_size", result.vocab},
                                     {"dtype", "uint16"},        {"train_tokens", train.size()},
                                     {"val_tokens", val.size()}, {"val_fraction", val_fraction},
                                     {"sources", sources}};
-  write_file_atomically(out / "meta.json", meta.dump(1) + "\n");
+  // Names of files need not be UTF-8.
+  write_file_atomically(out / "meta.json",
+                        meta.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
   return result;
 }
 

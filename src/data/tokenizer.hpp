@@ -28,9 +28,10 @@ struct Prepared {
   std::string tokenizer;
 };
 
-/// Texts → DIR/train.bin, DIR/val.bin (the last `val_fraction` of each text), DIR/meta.json,
-/// DIR/tokenizer.model. tokenizer: "byte", "sentencepiece:FILE", or "train:bpe:VOCAB" which first trains a
-/// SentencePiece model on the texts. Throws Error{data} for unreadable or empty texts, Error{output} for DIR.
+/// Texts → DIR/train.bin, DIR/val.bin (the last `val_fraction` of each text; where that is nothing there will
+/// be no such file), DIR/meta.json, DIR/tokenizer.model. tokenizer: "byte", "sentencepiece:FILE", or
+/// "train:bpe:VOCAB" which first trains a SentencePiece model on the texts. Throws Error{data} for unreadable
+/// or empty texts, Error{output} for DIR.
 Prepared prepare(const std::string& tokenizer, const std::vector<std::filesystem::path>& texts,
                  const std::filesystem::path& out, double val_fraction);
 

@@ -9,9 +9,13 @@ namespace {
 using C = InitContext;
 using K = ParameterKind;
 
-Distribution normal(double std) { return {Family::normal, std}; }
-Distribution uniform(double std) { return {Family::uniform, std * std::sqrt(3.0)}; }
 Distribution zero() { return {Family::constant, 0}; }
+/// A spread of 0 is a constant, which is tested as one.
+Distribution of(Family family, double spread, double cut = Distribution{}.cut) {
+  return spread == 0 ? zero() : Distribution{family, spread, cut};
+}
+Distribution normal(double std) { return of(Family::normal, std); }
+Distribution uniform(double std) { return of(Family::uniform, std * std::sqrt(3.0)); }
 
 double fan_in(const C& c) { return static_cast<double>(c.columns); }
 double fan_out(const C& c) { return static_cast<double>(c.rows); }
@@ -32,7 +36,7 @@ Distribution with_constants(const C& c) {
 Distribution article(const C& c) { return normal(embeds(c) ? xavier(c) : c.std); }
 Distribution gpt2(const C& c) { return normal(projects(c) ? c.std / depth(c) : c.std); }
 Distribution plain(const C& c) { return normal(c.std); }
-Distribution truncated(const C& c) { return {Family::truncated_normal, c.std, 2}; }
+Distribution truncated(const C& c) { return of(Family::truncated_normal, c.std, 2); }
 Distribution xavier_n(const C& c) { return normal(xavier(c)); }
 Distribution xavier_u(const C& c) { return uniform(xavier(c)); }
 // Fan-in of an embedding is its width: a row is read, not summed over.

@@ -42,6 +42,7 @@ ModelConfig model_from_hf_config(const std::filesystem::path& file) {
     json.fail("activation_function " + activation + " is not gelu or gelu_new");
   if (json.value("scale_attn_by_inverse_layer_idx", false))
     json.fail("scale_attn_by_inverse_layer_idx is not supported");
+  if (!json.value("scale_attn_weights", true)) json.fail("scale_attn_weights: false is not supported");
   if (json.value("layer_norm_epsilon", 1e-5) != 1e-5) json.fail("layer_norm_epsilon is not 1e-5");
   m.tied = json.value("tie_word_embeddings", true);
   check_limits(m, file.string());

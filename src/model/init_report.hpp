@@ -35,6 +35,9 @@ InitReport report_initialization(std::span<const AuditedTensor> tensors,
 /// Of the master weights; call on rank 0.
 InitReport report_initialization(const ParamStore& store, const std::vector<PlannedInit>& plan);
 
+/// The report of weights that came from elsewhere: nothing is expected of them.
+InitReport imported(InitReport report, const std::string& from);
+
 std::string to_text(const InitReport& report);  ///< aligned table, notes, verdict
 std::string to_json(const InitReport& report);  ///< the object of `weightscope init --format json`
 

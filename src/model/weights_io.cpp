@@ -110,9 +110,44 @@ void load_model(const std::filesystem::path& path, const ParamStore& store) {
   store.refresh_work();
 }
 
+namespace {
+
+std::string text_of(int value) { return std::to_string(value); }
+std::string text_of(bool value) { return value ? "true" : "false"; }
+std::string text_of(Activation value) { return value == Activation::gelu ? "gelu" : "gelu_tanh"; }
+
+/// Weights of equal shapes make another function where these differ: tensors may be left over, too.
+void expect_same_architecture(const ModelConfig& now, const ModelConfig& then, const std::string& from) {
+  std::string differ;
+  const auto same = [&](const char* key, const auto& mine, const auto& theirs) {
+    if (mine != theirs)
+      differ += (differ.empty() ? "" : ", ") + std::string("model.") + key + " is " + text_of(theirs) +
+                " there and " + text_of(mine) + " here";
+  };
+  same("layers", now.layers, then.layers);
+  same("heads", now.heads, then.heads);
+  same("bias", now.bias, then.bias);
+  same("tied", now.tied, then.tied);
+  same("qk_norm", now.qk_norm, then.qk_norm);
+  same("activation", now.activation, then.activation);
+  require(differ.empty(), Fault::input, "init.from = " + from + " holds another model: " + differ);
+}
+
+/// Nobody says what a lone model.safetensors is made for.
+bool describes_its_model(const std::filesystem::path& from) {
+  return !resolve_checkpoint(from).empty() || is_there(from / "config.json");
+}
+
+}  // namespace
+
 void load_initial_weights(const RunConfig& config, const ParamStore& store) {
   const std::filesystem::path from = config.init.from;
-  const auto theirs = resolve_checkpoint(from).empty() ? ModelConfig() : model_of(from);
+  expect_model(from);
+  auto theirs = ModelConfig();
+  if (describes_its_model(from)) {
+    theirs = model_of(from);
+    expect_same_architecture(config.model, theirs, from.string());
+  }
   for (const auto& [what, now, then] :
        {std::tuple{"logits", mup_logit_scale(config.model), mup_logit_scale(theirs)},
         {"attention logits", mup_attention_scale(config.model), mup_attention_scale(theirs)}})

@@ -31,8 +31,8 @@ void load_flat(const Safetensors& file, const std::string& prefix, const ParamSt
 /// absent). Refreshes the bf16 copy.
 void load_model(const std::filesystem::path& path, const ParamStore& store);
 
-/// load_model of init.from. Error{input} when its weights are for other scales of the logits or of attention
-/// (muP) than the configuration's: the same weights would be another function.
+/// load_model of init.from. Error{input} when its weights are of another architecture than the
+/// configuration's, or for other scales of the logits or of attention (muP): they would be another function.
 void load_initial_weights(const RunConfig& config, const ParamStore& store);
 
 /// model.safetensors and config.json as transformers' GPT2LMHeadModel reads them. muP's scales go into the

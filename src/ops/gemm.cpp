@@ -1,5 +1,6 @@
 #include "ops/gemm.hpp"
 
+#include <ATen/ATen.h>
 #include <dlfcn.h>
 
 #include <array>
@@ -14,10 +15,25 @@ constexpr std::array<std::string_view, 3> kProducts{"forward", "input-gradient",
 
 using Matmul = void (*)(const at::Tensor&, const at::Tensor&, const at::Tensor&, float beta, float alpha);
 
-/// at::native::mkldnn_matmul. Looked up at run time: a LibTorch without it only loses this backend.
+/// It refuses processors without AVX-512, for float32 too.
+bool serves_this_processor(Matmul matmul) {
+  try {
+    const auto x = at::ones({4, 4}), out = at::empty({4, 4});
+    matmul(x, x, out, 0, 1);
+    return true;
+  } catch (const c10::Error&) {
+    return false;
+  }
+}
+
+/// at::native::mkldnn_matmul. Looked up at run time: a LibTorch without it, or a processor that it does not
+/// serve, only loses this backend.
 Matmul onednn() {
-  static const auto found =
-      reinterpret_cast<Matmul>(::dlsym(RTLD_DEFAULT, "_ZN2at6native13mkldnn_matmulERKNS_6TensorES3_S3_ff"));
+  static const auto found = [] {
+    const auto matmul =
+        reinterpret_cast<Matmul>(::dlsym(RTLD_DEFAULT, "_ZN2at6native13mkldnn_matmulERKNS_6TensorES3_S3_ff"));
+    return matmul != nullptr && serves_this_processor(matmul) ? matmul : nullptr;
+  }();
   return found;
 }
 

@@ -94,6 +94,11 @@ class Trial {
   ops::Gemm gemm_;
 };
 
+/// What may be faster than ATen.
+ops::GemmBackend challenger(at::ScalarType work) {
+  return work == at::kBFloat16 ? ops::GemmBackend::widened : ops::GemmBackend::torch_onednn;
+}
+
 ops::GemmChoice measured(const std::vector<ops::GemmShape>& shapes, ops::GemmChoice known,
                          at::ScalarType work) {
   for (const auto& shape : shapes)
@@ -142,7 +147,7 @@ std::vector<ops::GemmShape> large_products(const RunConfig& config) {
 }
 
 ops::GemmBackend fastest(const ops::GemmShape& shape, at::ScalarType work) {
-  const auto other = work == at::kBFloat16 ? ops::GemmBackend::widened : ops::GemmBackend::torch_onednn;
+  const auto other = challenger(work);
   if (!ops::available(other, work)) return ops::GemmBackend::aten;
   Trial trial(shape, work);
   const auto expected = trial.run(ops::GemmBackend::aten).to(at::kFloat, false, true);
@@ -170,15 +175,18 @@ ops::GemmChoice choose_gemms(const RunConfig& config, DevicePlace place, const H
     const auto backend =
         policy == GemmPolicy::torch_onednn ? ops::GemmBackend::torch_onednn : ops::GemmBackend::widened;
     require(ops::available(backend, work), Fault::config,
-            "train.gemm = torch-onednn: this LibTorch does not export the function it needs; use auto");
+            "train.gemm = torch-onednn: this LibTorch does not export the function it needs, or not for this "
+            "processor (it wants AVX-512); use auto");
     for (const auto& shape : shapes) choice.set(shape, backend);
     return choice;
   }
   if (config.parallel.reduction == Reduction::reproducible || shapes.empty()) return {};
   const auto file = run.empty() ? run : run / "gemm.txt";
   choice = automatic(shapes, host, work, file);
+  // The run may have begun, and rank 0 be, on another processor.
+  const bool everywhere = host.max(std::int64_t{!ops::available(challenger(work), work)}) == 0;
   ops::GemmChoice used;
-  for (const auto& shape : shapes) used.set(shape, choice.of(shape));
+  for (const auto& shape : shapes) used.set(shape, everywhere ? choice.of(shape) : ops::GemmBackend::aten);
   if (host.is_root() && !file.empty())
     write_file_atomically(file, "# product rows in out backend\n" + used.text());
   return used;

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <string>
 
 #include "core/error.hpp"
 #include "train/train_step.hpp"
@@ -11,6 +12,7 @@ namespace weightscope {
 namespace {
 
 std::int64_t draw(at::Tensor logits_V, const Sampling& how, double uniform) {
+  if (how.vocab > 0 && how.vocab < logits_V.numel()) logits_V = logits_V.narrow(0, 0, how.vocab);
   auto z = logits_V.to(at::kCPU, at::kDouble);
   if (how.temperature <= 0) return z.argmax().item<std::int64_t>();
   if (how.top_k > 0 && how.top_k < z.numel()) {
@@ -23,11 +25,19 @@ std::int64_t draw(at::Tensor logits_V, const Sampling& how, double uniform) {
                                 p.numel() - 1);
 }
 
+void check_prompt(const std::vector<std::uint16_t>& prompt, std::int64_t vocab) {
+  require(!prompt.empty(), Fault::config, "the prompt is empty; give at least one token with --prompt");
+  const auto largest = *std::max_element(prompt.begin(), prompt.end());
+  require(largest < vocab, Fault::config,
+          "the prompt has a token with id " + std::to_string(largest) + ", but model.vocab = " +
+              std::to_string(vocab) + "; leave out what the model was not trained on");
+}
+
 }  // namespace
 
 std::vector<std::uint16_t> generate(Gpt& gpt, const ParamStore& store,
                                     const std::vector<std::uint16_t>& prompt, const Sampling& how) {
-  require(!prompt.empty(), Fault::config, "the prompt is empty; give at least one token with --prompt");
+  check_prompt(prompt, gpt.config().vocab);
   const Philox rng(how.seed, "sample");
   std::vector<std::int64_t> tokens(prompt.begin(), prompt.end());
   for (std::int64_t n = 0; n < how.tokens; ++n) {

@@ -12,10 +12,12 @@ struct Sampling {
   double temperature = 0.8;  ///< 0 = always the most likely token
   std::int64_t top_k = 0;    ///< 0 = all
   std::uint64_t seed = 1337;
+  std::int64_t vocab = 0;  ///< only ids below it are drawn, those that the tokenizer knows; 0 = all
 };
 
 /// Continues a prompt token by token with a sliding window of model.block tokens. A pure function of its
-/// arguments. Returns the new tokens. Error{config} for an empty prompt.
+/// arguments. Returns the new tokens. Error{config} for an empty prompt and for ids that the
+/// model does not have.
 std::vector<std::uint16_t> generate(Gpt& gpt, const ParamStore& store,
                                     const std::vector<std::uint16_t>& prompt, const Sampling& how);
 

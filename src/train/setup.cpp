@@ -29,16 +29,6 @@ SnapshotShape shape_of(const RunConfig& config, const ParamStore& store) {
   return {config.model.layers, config.model.heads, static_cast<int>(store.parameters().size())};
 }
 
-/// Rows for weights that came from elsewhere: nothing is expected of them.
-InitReport imported(InitReport report, const std::string& from) {
-  for (auto& row : report.rows)
-    row.scheme = "from " + from, row.verdict = "imported",
-    row.expected_std = row.p_std = row.p_mean = row.p_shape = std::nan("");
-  report.notes.clear();
-  report.pass = true;
-  return report;
-}
-
 /// meta.json beside the tokens: a checkpoint carries its tokenizer's name.
 std::string tokenizer_meta(const std::string& train_file) {
   const auto path = std::filesystem::path(train_file).parent_path() / "meta.json";

@@ -42,6 +42,59 @@ TEST(Prepare, SplitsAtALineAndDescribesItself) {
   EXPECT_EQ(meta["sources"][0]["bytes"], text.size());
 }
 
+/// What `prepare` keeps for validation of a text.
+std::string validation_part(const Scratch& scratch, const std::string& text, double fraction) {
+  write_bytes(scratch / "a.txt", text);
+  const auto made = prepare("byte", {scratch / "a.txt"}, scratch / "out", fraction);
+  EXPECT_EQ(made.train_tokens + made.val_tokens, text.size());
+  EXPECT_GT(made.train_tokens, 0U);
+  if (made.val_tokens == 0) return "";
+  const auto val = TokenFile::open(scratch / "out/val.bin");
+  return Tokenizer::make("byte").decode({val.tokens().begin(), val.tokens().end()});
+}
+
+TEST(Prepare, SplitsALongLineBetweenCharacters) {
+  const Scratch scratch;
+  EXPECT_EQ(validation_part(scratch, std::string(99, 'a') + "\n", 0.1), std::string(9, 'a') + "\n");
+  EXPECT_EQ(validation_part(scratch, "one\ntwo\n" + std::string(92, 'a'), 0.1), std::string(10, 'a'));
+  std::string euros;  // three bytes each
+  for (int i = 0; i < 35; ++i) euros += "\u20ac";
+  EXPECT_EQ(validation_part(scratch, euros, 0.1), euros.substr(31 * 3)) << "94 is within the 32nd";
+  EXPECT_EQ(validation_part(scratch, euros + "\n", 0.1), euros.substr(31 * 3) + "\n");
+  EXPECT_EQ(validation_part(scratch, std::string(100, '\x80'), 0.1).size(), 10U) << "no character begins";
+  EXPECT_EQ(validation_part(scratch, "\u20ac", 0.5), "") << "it cannot be divided";
+  EXPECT_EQ(validation_part(scratch, "a", 0.5), "");
+  EXPECT_EQ(validation_part(scratch, "\n", 0.5), "");
+}
+
+TEST(Prepare, WithoutAValidationPartLeavesNoneOfAnEarlierCall) {
+  const Scratch scratch;
+  write_bytes(scratch / "a.txt", sample_text());
+  prepare("byte", {scratch / "a.txt"}, scratch / "out", 0.1);
+  ASSERT_TRUE(is_there(scratch / "out/val.bin"));
+  prepare("byte", {scratch / "a.txt"}, scratch / "out", 0);
+  EXPECT_FALSE(is_there(scratch / "out/val.bin"));
+}
+
+TEST(Prepare, DescribesTextsWhoseNamesAreNotUtf8) {
+  const Scratch scratch;
+  write_bytes(scratch / "caf\xe9.txt", "text\n");
+  prepare("byte", {scratch / "caf\xe9.txt"}, scratch / "out", 0);
+  const auto meta = nlohmann::json::parse(read_file(scratch / "out/meta.json", Fault::data));
+  EXPECT_EQ(meta["sources"][0]["file"], "caf\ufffd.txt");
+}
+
+TEST(Prepare, ATextThatCannotBeReadToItsEndIsAnError) {
+  const Scratch scratch;
+  try {
+    prepare("byte", {"/proc/self/mem"}, scratch / "out", 0);  // opens, and has nothing at address 0: EIO
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.exit_code(), 3);
+    EXPECT_STREQ(e.what(), "cannot read /proc/self/mem: Input/output error");
+  }
+}
+
 TEST(Prepare, TrainsASentencePieceModelThatRoundTrips) {
   const Scratch scratch;
   const auto text = sample_text();

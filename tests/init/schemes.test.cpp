@@ -34,6 +34,16 @@ TEST(Schemes, BiasesAreZeroAndNormWeightsOneEverywhere) {
   }
 }
 
+/// What has no spread is tested as a constant; a test of its distribution could only fail.
+TEST(Schemes, AStdOfZeroIsTheConstantZero) {
+  for (const auto id : {InitScheme::normal, InitScheme::trunc_normal, InitScheme::gpt2}) {
+    auto c = context(ParameterKind::linear, 64, 16);
+    c.std = 0;
+    const auto found = scheme(id).of(c);
+    EXPECT_TRUE(found.family == Family::constant && found.spread == 0);
+  }
+}
+
 TEST(Schemes, HaveTheValuesOfTheirSources) {
   const auto linear = context(ParameterKind::linear, 2304, 768),
              projection = context(ParameterKind::residual_projection, 768, 3072, 3);

@@ -131,6 +131,36 @@ TEST(ExportHf, PutsTheScalesOfMupIntoTheWeights) {
   }
 }
 
+TEST(InitFrom, RefusesWeightsOfAnotherArchitecture) {
+  const Scratch scratch;
+  RunConfig config;
+  auto& m = config.model;
+  m.layers = 2, m.heads = 2, m.width = 16, m.block = 8, m.vocab = 37;
+  const ParamStore source(m, types_of(Precision::fp32), {}, 1);
+  at::Tensor(source.master()).normal_();
+  CheckpointInfo info;
+  info.config_yaml = to_yaml(config);
+  write_checkpoint_at(scratch / "ours", info, named_tensors(source, source.master(), "").refs, {});
+  export_hf(scratch / "hf", source, m);
+  for (const auto* from : {"ours", "hf"}) {
+    config.init.from = scratch / from;
+    load_initial_weights(config, ParamStore(m, types_of(Precision::fp32), {}, 1));
+    const auto refused = [&](const char* says, auto&& change) {
+      auto other = config;
+      change(other.model);
+      const ParamStore store(other.model, types_of(Precision::fp32), {}, 1);
+      expect_refused(says, [&] { load_initial_weights(other, store); });
+    };
+    refused("model.heads is 2 there and 4 here", [](auto& o) { o.heads = 4; });
+    refused("model.layers is 2 there and 1 here", [](auto& o) { o.layers = 1; });
+    refused("model.bias is true there and false here", [](auto& o) { o.bias = false; });
+    refused("model.activation is gelu_tanh there and gelu here",
+            [](auto& o) { o.activation = Activation::gelu; });
+    refused("model.tied is true there and false here", [](auto& o) { o.tied = false; });
+    refused("model.qk_norm is false there and true here", [](auto& o) { o.qk_norm = true; });
+  }
+}
+
 TEST(InitFrom, RefusesWeightsForOtherScales) {
   const Scratch scratch;
   const MupModel mup(true);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
 
 namespace weightscope {
 
@@ -17,18 +18,43 @@ RunConfig on_a_gpu(Precision precision, Reduction reduction) {
   return c;
 }
 
-std::int64_t fixed_order_bytes(Precision precision, Reduction reduction) {
-  const auto plan = plan_memory(on_a_gpu(precision, reduction), 1);
-  const auto line = std::find_if(plan.begin(), plan.end(), [](const auto& p) {
-    return p.what == "attention's gradients added in a fixed order";
-  });
+std::int64_t bytes_of(const RunConfig& config, int world, const std::string& what) {
+  const auto plan = plan_memory(config, world);
+  const auto line =
+      std::find_if(plan.begin(), plan.end(), [&](const auto& p) { return p.what.starts_with(what); });
   return line == plan.end() ? 0 : line->bytes;
 }
 
 TEST(MemoryPlan, CountsWhatRepeatableAttentionKeepsOfItsBackwardPass) {
-  EXPECT_EQ(fixed_order_bytes(Precision::bf16, Reduction::reproducible), 2 * 4 * 12 * 1024 * 1024);
-  EXPECT_EQ(fixed_order_bytes(Precision::bf16, Reduction::fast), 0);
-  EXPECT_EQ(fixed_order_bytes(Precision::fp32, Reduction::reproducible), 0);
+  const auto bytes = [](Precision precision, Reduction reduction) {
+    return bytes_of(on_a_gpu(precision, reduction), 1, "attention's gradients added in a fixed order");
+  };
+  EXPECT_EQ(bytes(Precision::bf16, Reduction::reproducible), 2 * 4 * 12 * 1024 * 1024);
+  EXPECT_EQ(bytes(Precision::bf16, Reduction::fast), 0);
+  EXPECT_EQ(bytes(Precision::fp32, Reduction::reproducible), 0);
+}
+
+TEST(MemoryPlan, CountsTheUpdateOfTheLargestTensorWhereItsOrderIsFixed) {
+  auto c = on_a_gpu(Precision::bf16, Reduction::reproducible);
+  c.model.vocab = 50257;
+  EXPECT_EQ(bytes_of(c, 1, "update of the largest tensor"), 32 * std::int64_t{50304} * 768);
+  c.parallel.reduction = Reduction::fast;
+  EXPECT_EQ(bytes_of(c, 1, "update of the largest tensor"), 0);
+}
+
+/// Every checkpoint gathers them, also the one of a run that is stopped.
+TEST(MemoryPlan, CountsTheMomentsThatACheckpointOfShardsGathers) {
+  for (const auto device : {Device::cuda, Device::cpu}) {
+    auto c = on_a_gpu(Precision::fp32, Reduction::fast);
+    c.train.device = device, c.parallel.shared_memory = SharedMemory::off;
+    const auto gathered = [&](int zero, int world) {
+      c.parallel.zero = zero;
+      return bytes_of(c, world, "second moments of all ranks");
+    };
+    EXPECT_EQ(gathered(1, 4), bytes_of(c, 4, "gradients"));
+    EXPECT_EQ(gathered(1, 1), 0);
+    EXPECT_EQ(gathered(0, 4), 0);
+  }
 }
 
 struct Measured {

@@ -1,8 +1,9 @@
 // The kernels of ops/cuda, compiled for the host: host_cuda/ stands in for the device and its runtime, and
 // fused.cpp brings tensors to them, as on a GPU.
-#include "core/kernel.cuh"
-#include "ops/cuda/kernels.hpp"
 #include "ops/device_kernels.test.cpp"
+
+#include "core/kernel.cuh"
+#include "ops/cuda/kernels.hpp"  // after them: its names would be overloads of theirs
 
 namespace weightscope::ops {
 

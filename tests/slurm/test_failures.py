@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cluster import Cluster, until
 from compare import same_bits, state
-from jobs import STEPS, Desk, finished_undisturbed
+from jobs import SETTINGS, STEPS, Desk, finished_undisturbed, plain
 from program import Program
 
 
@@ -68,6 +68,18 @@ def test_what_would_fail_again_is_not_tried_again(desk: Desk, settings: dict[str
     assert job.facts["ExitCode"] == f"{code}:0"
     assert job.restarts == 0
     assert why in job.said()
+
+
+def test_a_finished_run_is_finished_only_with_the_configuration_that_it_had(desk: Desk) -> None:
+    Program(desk.folder).train("tiny.yaml", "run", **plain(SETTINGS))
+    other = desk.train(nodes=1, settings={"optimizer.lr": 0.5})
+    other.ends("FAILED")
+    assert other.facts["ExitCode"] == "4:0"
+    assert other.verdicts() == ["refused"]
+    assert "record finished" in other.said()
+    same = desk.train(nodes=1)
+    same.ends("COMPLETED")
+    assert same.verdicts() == ["refused", "finished"]
 
 
 def test_a_job_that_an_alarm_stopped_waits_for_somebody_to_look(desk: Desk) -> None:

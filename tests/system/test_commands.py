@@ -48,6 +48,17 @@ def test_the_article_initialization_has_the_article_values(program: Program) -> 
         assert field in rows["wpe.weight"]
 
 
+def test_weights_from_elsewhere_are_not_tested_against_a_scheme(run: Program, tiny: Path) -> None:
+    """As `train` does it; `audit` is what tests them."""
+    report = json.loads(run("init", tiny, "--set", "init.from=run", "--output", "start", "--format", "json").out)
+    assert report["verdict"] == "pass"
+    assert {row["verdict"] for row in report["parameters"]} == {"imported"}
+    assert {row["expected_std"] for row in report["parameters"]} == {None}
+    refused = run("init", tiny, "--set", "init.from=run", "--set", "model.heads=4", check=False)
+    assert refused.code == 4
+    assert "init.from = run holds another model: model.heads is 2 there and 4 here" in refused.err
+
+
 def test_an_untied_token_embedding_keeps_the_xavier_value(program: Program, tiny: Path) -> None:
     report = json.loads(program("init", tiny, "--set", "model.tied=false", "--format", "json").out)
     rows = {row["name"]: row for row in report["parameters"]}

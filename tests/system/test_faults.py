@@ -11,6 +11,7 @@ import h5py
 import pytest
 from compare import experiment_differences, same_bits, state
 from program import SLOWNESS, Program, abandoned_segments, until
+from weightscope.live import state as live
 
 LONG = {"train__steps": 400, "schedule__name": "constant", "checkpoint__every": 5, "eval__every": 400}
 MODES = [{}, {"parallel__shared_memory": "off"}]
@@ -191,6 +192,34 @@ def test_what_is_not_finite_once_can_be_rolled_back(
     with h5py.File(run / "experiment.h5") as file:
         assert list(file["segments/start_step"]) == [0, 6]
         assert file["segments/status"].asstr()[0] == "rolled back"
+
+
+def segments(run: Path, column: str) -> list:
+    with h5py.File(run / "experiment.h5") as file:
+        return file[f"segments/{column}"][()].tolist()
+
+
+def test_each_job_counts_its_own_steps_and_seconds(program: Program, tiny: Path) -> None:
+    """Also one that is killed before it has done anything. Meanwhile the run is shown, its newest snapshot in tail/."""
+    run = program.folder / "run"
+    settings = {"schedule__name": "constant", "monitor__every": 50, "checkpoint__every": 10**6, "train__steps": 10**6}
+    running = program.start(tiny, "run", 1, steps=60, **settings)
+    shown = live.state(run)
+    assert (shown["status"], bool(shown["payload"])) == ("running", True), shown.get("message")
+    time.sleep(6)
+    os.kill(running.ranks[0], signal.SIGTERM)
+    assert running.wait(60).code == 75
+    again = program.start(tiny, "run", 1, steps=0, **settings)
+    until(lambda: len(segments(run, "status")) == 2)
+    os.kill(again.ranks[0], signal.SIGKILL)
+    again.wait(60)
+    done = segments(run, "end_step")[0]
+    program.train(tiny, "run", **(settings | {"train__steps": done + 20}))
+    assert segments(run, "start_step") == [0, done, done]
+    assert segments(run, "end_step") == [done, done, done + 20]
+    seconds = segments(run, "seconds")
+    assert seconds[0] > 5
+    assert max(seconds[1:]) < 4 * SLOWNESS, "and not those of the first"
 
 
 def test_what_is_not_finite_again_after_a_rollback_ends_the_run(program: Program, tiny: Path) -> None:

@@ -19,7 +19,6 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path

@@ -45,6 +45,9 @@ inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
 
 namespace weightscope::device {
 
+inline std::size_t most_shared = 227 << 10;  ///< tests make it another device's
+inline std::size_t most_shared_memory() { return most_shared; }
+
 template <class... P, class... A>
 int launch(void (*kernel)(P...), dim3 blocks, dim3 threads, std::size_t shared_bytes, void* stream,
            A&&... arguments) {
@@ -55,9 +58,6 @@ int launch(void (*kernel)(P...), dim3 blocks, dim3 threads, std::size_t shared_b
   });
   return 0;
 }
-
-inline std::size_t most_shared = 227 << 10;  ///< tests make it another device's
-inline std::size_t most_shared_memory() { return most_shared; }
 
 template <class T>
 T* shared_memory() {

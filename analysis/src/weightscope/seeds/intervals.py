@@ -1,9 +1,9 @@
 """Intervals and p-values of a mean over seeds. The first axis is always the seed; NaN is a seed that is missing
 there.
 
-Why Student's t and, beside it, the studentized bootstrap: `python -m weightscope.seeds.calibrate` measures the coverage of both, and of the
-percentile and BCa bootstraps, at 3, 5 and 10 seeds; the latter two cover 70 to 90 % where they promise 95 %
-(docs/statistics.md).
+Why Student's t and, beside it, the studentized bootstrap: `python -m weightscope.seeds.calibrate` measures the coverage
+of both, and of the percentile and BCa bootstraps, at 3, 5 and 10 seeds; the latter two cover 70 to 90 % where they
+promise 95 % (docs/statistics.md).
 """
 
 from __future__ import annotations
