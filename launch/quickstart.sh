@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # From a fresh Debian or Ubuntu machine to a trained model, its experiment file, figures and report:
 # set-up, release build, King James text, training on 2 MPI ranks, report. Running it again does only what is missing.
+#   launch/quickstart.sh [--cuda auto|on|off]     options of launch/setup.sh
 set -euo pipefail
+case " $* " in *" -h "*|*" --help "*) sed -n '2,4p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;; esac
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 ./launch/setup.sh "$@"
 ./launch/build.sh release

@@ -4,7 +4,8 @@
 # --bind-to none: mpirun would otherwise pin each rank, with all its threads, to one core; the program shares the cores
 # out itself and stays on its own (docs/cli.md). In a batch job prefer slurm/train.sbatch, which also goes on after a
 # time limit.
-# Ctrl-C asks the ranks to save; the same command goes on. The second one ends them at once.
+# Ctrl-C asks the ranks of `train` to save; the same command goes on. The second one, or the first one of other commands,
+# ends them at once.
 # WEIGHTSCOPE_LOGS=DIR: each rank's output goes to DIR/rank-N.log.
 set -euo pipefail
 ranks=${1:?usage: launch/run.sh N COMMAND [ARGUMENTS]}; shift
@@ -24,7 +25,8 @@ launch=(mpirun --bind-to none -n "$ranks" "${command[@]}")
 # hear of it: the ranks are asked to save (USR1), and exit with 75. The second Ctrl-C ends them.
 set -m
 "${launch[@]}" &
-mpirun=$! signal=USR1
+mpirun=$! signal=TERM
+[[ " $* " != *" train "* ]] || signal=USR1
 set +m
 stop() { heard=1; kill -"$signal" "$mpirun" 2>/dev/null || true; signal=TERM; }
 trap stop INT TERM HUP

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Set-up, developer build (warnings are errors), all tests; ends with "weightscope: N passed, N failed, N skipped".
-#   launch/test.sh [LABEL...]     only tests with one of these labels: fast, core, comm, …, system, lint, python, browser, fuzz
+#   launch/test.sh [LABEL...]     only tests with one of these labels: fast, core, comm, …, system_resume, analysis (with the
+#                                 browser tests), lint, python, slurm, fuzz
 # WEIGHTSCOPE_FUZZ_SECONDS: how long each fuzz target runs (60).
 set -uo pipefail
 CDPATH='' cd -- "$(dirname -- "$0")/.."

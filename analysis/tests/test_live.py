@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import synthetic
 import tails
@@ -101,6 +102,54 @@ def test_new_data_appears_without_a_reload_and_controls_redraw(session: webdrive
         assert page.run("performance.getEntriesByType('resource').every((r) => r.name.includes('state.json'))")
 
 
+def test_a_long_run_without_losses_is_drawn_and_followed(session: webdriver.Chrome, tmp_path: Path) -> None:
+    """As `init` and `measure` write them: no train, no eval. Every value of 130,000 as an argument was too many."""
+    attrs, groups = synthetic.groups(TRUTH)
+    root = tails.part(groups, np.resize(np.arange(5), 9300), -1, 40)[""]
+    root["snapshot_step"] = np.arange(9300)
+    heavy = ("head_", "parameter_", "update_ratio", "histogram")
+    few = {name: values for name, values in root.items() if not name.startswith(heavy)}
+    few["histogram"] = np.zeros((9300, *groups[""]["histogram"].shape[1:]), dtype=np.uint16)
+    few["histogram"][[0, -1]] = groups[""]["histogram"][[0, -1]]
+    file = write(tmp_path / "experiment.h5", {**attrs, "status": "finished"}, {"": few})
+    with serving(file) as port:
+        session.get_log("browser")
+        page = Page(session, f"http://127.0.0.1:{port}/")
+        for figure in DRAWN[1:]:
+            page.wait(f"document.querySelectorAll('[data-figure={figure}] path.js-line').length", 20)
+        assert page.run("document.querySelector('[data-live=status]').textContent") == "finished"
+        assert page.errors() == []
+
+
+def test_a_fault_of_the_page_is_no_silence_of_the_server_and_it_goes_on(
+    session: webdriver.Chrome, tmp_path: Path
+) -> None:
+    folder = tails.run_directory(tmp_path / "run", TRUTH, 2)
+    with serving(folder) as port:
+        page = Page(session, f"http://127.0.0.1:{port}/")
+        page.run("(weightscope.view.drawAll = () => { throw new TypeError('a fault'); }, 1)")
+        log(folder, 44)
+        page.wait("document.querySelector('progress').value === 45", 20)
+        log(folder, 46)
+        page.wait("document.querySelector('progress').value === 47", 20)
+        assert page.run("document.querySelector('[data-live=status]').textContent") == "running"
+        session.get_log("browser")
+
+
+def test_a_run_with_fewer_layers_takes_the_place_of_another(session: webdriver.Chrome, tmp_path: Path) -> None:
+    file = synthetic.experiment(tmp_path / "experiment.h5", TRUTH)
+    with serving(file) as port:
+        session.get_log("browser")
+        page = Page(session, f"http://127.0.0.1:{port}/")
+        page.set("layer", "1")
+        page.wait("document.querySelector('[data-reading=slice]').textContent.startsWith('Query of layer 1')", 10)
+        synthetic.experiment(file, TRUTH, layers=1, walk=(1.0,))
+        page.wait("document.querySelectorAll('[name=layer] option').length === 1", 20)
+        page.wait("document.querySelector('[data-reading=slice]').textContent.startsWith('Query of layer 0')", 10)
+        assert page.run("document.querySelector('[name=layer]').value") == "0"
+        assert page.errors() == []
+
+
 def test_the_page_fits_a_narrow_window_and_a_dark_screen(tmp_path: Path) -> None:
     file = synthetic.experiment(tmp_path / "experiment.h5", TRUTH)
     with serving(file) as port, chromium(tmp_path / "profile") as driver:
@@ -152,6 +201,36 @@ def test_what_has_not_changed_is_not_sent_again(tmp_path: Path) -> None:
         assert asked(port, f"/state.json?have={version}") == (204, b"")
         log(folder, 41)
         assert json.loads(asked(port, f"/state.json?have={version}")[1])["done"] == 42
+
+
+def test_a_page_of_another_server_at_this_port_gets_the_state(tmp_path: Path) -> None:
+    versions = [json.loads(Watched(tmp_path).body())["version"] for _ in range(2)]
+    assert versions[0] != versions[1]
+    assert Watched(tmp_path).body(versions[0]) != b""
+
+
+def test_a_missing_dataset_is_named(tmp_path: Path) -> None:
+    attrs, groups = synthetic.groups(TRUTH)
+    for name in ("std", "histogram"):
+        rest = {key: values for key, values in groups[""].items() if key != name}
+        file = write(tmp_path / f"{name}.h5", attrs, {**groups, "": rest})
+        assert state(file)["message"] == f"{file}: no dataset {name} (the file is incomplete)"
+    without = {key: values for key, values in groups["train"].items() if key != "loss"}
+    assert state(write(tmp_path / "loss.h5", attrs, {**groups, "train": without}))["status"] == "finished"
+
+
+def test_what_fails_in_the_server_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: Path) -> None:
+        raise ValueError("a fault\nof the server")
+
+    monkeypatch.setattr("weightscope.live.server.state", broken)
+    with serving(tmp_path) as port:
+        for _ in range(2):
+            with pytest.raises(http.client.RemoteDisconnected):
+                asked(port)
+    assert capsys.readouterr().err == "weightscope-watch: ValueError: a fault of the server\n"
 
 
 def test_a_file_that_cannot_be_read_for_a_moment_takes_nothing_away(tmp_path: Path) -> None:

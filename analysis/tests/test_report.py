@@ -151,6 +151,17 @@ def test_dark_and_light_change_page_and_figures(page: Page) -> None:
     assert colours() == light
 
 
+def test_every_figure_is_light_when_the_printer_asks(page: Page) -> None:
+    colours = "[...document.querySelectorAll('.js-plotly-plot')].map((p) => p._fullLayout.font.color)"
+    light = page.run(f"[...new Set({colours})]")
+    page.session.find_element(By.ID, "theme").click()
+    page.wait(f"{colours}.every((color) => color !== '{light[0]}')", 20)
+    printed = f"(() => {{ dispatchEvent(new Event('beforeprint')); return [...new Set({colours})]; }})()"
+    assert page.run(printed) == light, "there is no time after the event"
+    page.run("dispatchEvent(new Event('afterprint'))")
+    page.session.find_element(By.ID, "theme").click()
+
+
 def test_a_dark_screen_gets_a_dark_report(report: Path, tmp_path: Path) -> None:
     with chromium(tmp_path) as driver:
         features = [{"name": "prefers-color-scheme", "value": "dark"}]
@@ -193,6 +204,22 @@ def test_several_runs_share_a_page_and_decide_about_depth(
     assert page.drawn("std") != before
     assert page.errors() == []
     assert len(list((tmp_path / "figures").iterdir())) == 4
+
+
+def test_a_run_chosen_before_plotly_is_there_is_shown(
+    session: webdriver.Chrome, seeds: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "seeds.html"
+    assert main([*map(str, seeds[:2]), "-o", str(path)]) == 0
+    chosen = "const r = document.getElementById('run'); r.value = 1; r.dispatchEvent(new Event('input'));"
+    text = path.read_text(encoding="utf-8")
+    assert text.count("ws.started = ws.start(() => show") == 1
+    early = text.replace("ws.started = ws.start(() => show", f"setTimeout(() => {{ {chosen} }}); ws.started = ws.start(() => show")
+    path.write_text(early, encoding="utf-8")
+    session.get_log("browser")
+    page = Page(session, path)
+    assert page.run("[...document.querySelectorAll('article.run')].map((a) => a.hidden)") == [True, False]
+    assert page.errors() == []
 
 
 def test_twelve_layers_and_a_thousand_snapshots_stay_small_and_quick(session: webdriver.Chrome, tmp_path: Path) -> None:

@@ -44,6 +44,37 @@ def test_each_snapshot_is_told_once_until_the_run_ends(growing: Path, capsys: py
     assert lines[-2].split()[-1] == "1"
 
 
+def test_what_is_recorded_again_is_told_again_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tails.run_directory(tmp_path / "run", TRUTH, 2)
+    attrs, groups = synthetic.groups(TRUTH)
+    other = synthetic.groups(synthetic.Truth(layers=2, walk=(1.0, 0.5), width=16, heads=2, steps=(0, 4), seed=2))
+
+    def rewound() -> None:
+        for step in (20, 40):
+            (folder / "tail" / f"{step:012d}.h5").unlink()
+
+    def again() -> None:
+        groups[""]["wall_time"] = groups[""]["wall_time"] + 100.0
+        tails.write_tail(folder, {**attrs, "status": "running"}, groups, 3)
+
+    def faster_than_a_look() -> None:
+        groups[""]["wall_time"] = groups[""]["wall_time"] + 100.0
+        tails.write_tail(folder, {**attrs, "status": "running"}, groups, 3)
+
+    def another_run() -> None:
+        for path in (folder / "tail").glob("*.h5"):
+            path.unlink()
+        write(folder / "experiment.h5", *other)
+
+    coming = [rewound, again, faster_than_a_look, another_run]
+    monkeypatch.setattr(watch_text.time, "sleep", lambda _: coming.pop(0)())
+    assert watch.main([str(folder), "--text"]) == 0
+    told = [row.split()[0] for row in capsys.readouterr().out.splitlines()[1:-1]]
+    assert told == ["0", "4", "8", "20", "40", "20", "20", "0", "4"]
+
+
 def test_once_does_not_wait(growing: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert watch.main([str(growing), "--text", "--once"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "status: running"

@@ -158,7 +158,7 @@ class Parser {
     format_option(init->format);
     auto audit = command<AuditArguments>(
         "audit", "the same test on weights from elsewhere, also with the names of GPT-NeoX",
-        "weightscope audit runs/quickstart/checkpoints/step-00000000 --scheme gpt2", false, run_audit);
+        "weightscope audit hf/pythia-160m-step0 --scheme wang_init", false, run_audit);
     model_option(audit->model);
     current_
         ->add_option("--scheme", audit->scheme, "name of an initialization scheme, or a configuration file")
@@ -170,7 +170,7 @@ class Parser {
   void coordinate_check() {
     auto check = command<CoordCheckArguments>(
         "coord-check",
-        "train a few steps at several widths: do activations keep their size? (exit 7 when they do not)",
+        "train a few steps at several widths: do activations keep their size? (exit 7 unless they do)",
         "weightscope coord-check configs/quickstart.yaml --widths 48,96,192 -o coords.json", false,
         run_coord_check);
     config_options(check->config, false);
@@ -257,6 +257,7 @@ class Parser {
         ->required();
     format_option(inspect->format);
     auto* doctor = app_.add_subcommand("doctor", "facts for a bug report: MPI, NCCL, GPUs, HDF5, LibTorch");
+    doctor->footer("Example:\n  weightscope doctor");
     doctor->callback([this] {
       line_.run = [](const Context& context, const std::atomic<int>&) { return run_doctor(context); };
     });

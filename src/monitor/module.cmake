@@ -4,6 +4,7 @@ add_library(weightscope_block_kernels OBJECT
   monitor/cpu/kernel_generic.cpp monitor/cpu/kernel_avx2.cpp monitor/cpu/kernel_avx512.cpp)
 target_link_libraries(weightscope_block_kernels PRIVATE weightscope_flags)
 target_compile_options(weightscope_block_kernels PRIVATE -O3 -fno-math-errno -fno-trapping-math -Wno-psabi)
+set_source_files_properties(monitor/cpu/kernel_generic.cpp PROPERTIES COMPILE_OPTIONS "-march=x86-64")
 set_source_files_properties(monitor/cpu/kernel_avx2.cpp PROPERTIES COMPILE_OPTIONS "-march=x86-64-v3")
 set_source_files_properties(monitor/cpu/kernel_avx512.cpp PROPERTIES
   COMPILE_OPTIONS "-march=x86-64-v4;-mprefer-vector-width=512")

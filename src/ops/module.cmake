@@ -5,7 +5,7 @@ if(WEIGHTSCOPE_SANITIZE)
   set(kernel_optimization -O1)  # instrumented kernels at -O3 take the compiler ten minutes each
 endif()
 set(kernel_flags ${kernel_optimization} -fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-semantic-interposition)
-set(kernel_flags_generic "")
+set(kernel_flags_generic -march=x86-64)  # also where CXXFLAGS say native: lanes are those of the file
 set(kernel_flags_avx2 -march=x86-64-v3)
 set(kernel_flags_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
 set(kernel_flags_avx512bf16 ${kernel_flags_avx512} -mavx512bf16)

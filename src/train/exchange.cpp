@@ -82,6 +82,9 @@ bool GradientExchange::weights_under_way() const {
 void GradientExchange::broadcast_weights() {
   std::visit([](auto& way) { way.broadcast_weights(); }, way_);
 }
+void GradientExchange::broadcast_shards(const at::Tensor& part, int slot) {
+  std::visit([&](auto& way) { way.broadcast_shards(part, slot); }, way_);
+}
 at::Tensor GradientExchange::gathered(const at::Tensor& part, int slot) {
   return std::visit([&](auto& way) { return way.gathered(part, slot); }, way_);
 }

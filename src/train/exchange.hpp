@@ -63,6 +63,9 @@ class GradientExchange {
   /// All shards of `part` (shard() elements each) as one flat tensor; slot 0 or 1 names which spare memory
   /// carries it. Valid until the next step. With nothing sharded: part itself.
   at::Tensor gathered(const at::Tensor& part, int slot);
+  /// Rank 0's elements of `part` (shard() of something flat, as for gathered()) to all that hold them, too.
+  /// slot: as for gathered(). Nothing where each element is on one rank only.
+  void broadcast_shards(const at::Tensor& part, int slot);
   bool shares_memory() const { return std::holds_alternative<NodeExchange>(way_); }
 
  private:

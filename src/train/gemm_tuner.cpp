@@ -183,10 +183,13 @@ ops::GemmChoice choose_gemms(const RunConfig& config, DevicePlace place, const H
   if (config.parallel.reduction == Reduction::reproducible || shapes.empty()) return {};
   const auto file = run.empty() ? run : run / "gemm.txt";
   choice = automatic(shapes, host, work, file);
-  // The run may have begun, and rank 0 be, on another processor.
-  const bool everywhere = host.max(std::int64_t{!ops::available(challenger(work), work)}) == 0;
+  // The run may have begun, and rank 0 be, on another processor; and its file may be of an attempt with
+  // another precision.
+  const auto other = challenger(work);
+  const bool everywhere = host.max(std::int64_t{!ops::available(other, work)}) == 0;
   ops::GemmChoice used;
-  for (const auto& shape : shapes) used.set(shape, everywhere ? choice.of(shape) : ops::GemmBackend::aten);
+  for (const auto& shape : shapes)
+    used.set(shape, everywhere && choice.of(shape) == other ? other : ops::GemmBackend::aten);
   if (host.is_root() && !file.empty())
     write_file_atomically(file, "# product rows in out backend\n" + used.text());
   return used;

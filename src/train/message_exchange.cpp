@@ -143,6 +143,13 @@ void MessageExchange::broadcast_weights() {
   arriving_ = 0;
 }
 
+void MessageExchange::broadcast_shards(const at::Tensor& part, int) {
+  if (sharded()) return;
+  const auto buffer = buffer_of(part);
+  comm_->broadcast(buffer);
+  comm_->wait(buffer.stream);
+}
+
 at::Tensor MessageExchange::gathered(const at::Tensor& part, int slot) {
   if (!sharded()) return part;
   auto whole = slot == 0 ? store_->grad() : at::empty_like(store_->grad());

@@ -42,6 +42,7 @@ class MessageExchange {
   void await_weights(std::int64_t offset);
   bool weights_under_way() const { return arriving_ > 0; }
   void broadcast_weights();
+  void broadcast_shards(const at::Tensor& part, int slot);
   at::Tensor gathered(const at::Tensor& part, int slot);
   TensorComm& comm() { return *comm_; }
   double factor() const;  ///< what the collectives divide by

@@ -96,6 +96,18 @@ void NodeExchange::broadcast_weights() {
   buffers_->fence();
 }
 
+/// Nodes may cut differently: what they hold is put together, sent, and cut again.
+void NodeExchange::broadcast_shards(const at::Tensor& part, int slot) {
+  if (buffers_->nodes() == 1) return;
+  const auto whole = gathered(part, slot);
+  if (buffers_->node().is_root())
+    buffers_->leaders().broadcast(
+        std::span(static_cast<std::byte*>(whole.mutable_data_ptr()), whole.nbytes()));
+  buffers_->fence();
+  if (!whole.is_same(part)) at::Tensor(part).copy_(shard_.of(whole));
+  buffers_->fence();
+}
+
 at::Tensor NodeExchange::gathered(const at::Tensor& part, int slot) {
   if (buffers_->node().size() == 1) return part;
   // The gradients of local ranks 0 and 1 are free between steps and large enough.

@@ -18,7 +18,8 @@ std::string ranks_text(const std::vector<int>& ranks) {
 
 }  // namespace
 
-/// Weights, and the moments where every rank has all of them.
+/// Weights, and the moments where every rank has all of them. Elsewhere a moment that differs between nodes
+/// shows in the weights that it moves.
 std::vector<WeightSlice> Trainer::replicated_state() const {
   auto replicated = whole_parameters(*store_, store_->master());
   const auto add = [&](const at::Tensor& moment, const char* prefix) {
@@ -55,12 +56,8 @@ bool Trainer::check_replicas(std::int64_t step) {
 
 void Trainer::repair_replicas(std::int64_t step, const Divergence& difference) {
   exchange_->broadcast_weights();
-  if (optimizer_->shard().size() == store_->master().numel())
-    for (const auto& moment : {optimizer_->exp_avg(), optimizer_->exp_avg_sq()}) {
-      const auto buffer = buffer_of(moment);
-      comm_->broadcast(buffer);
-      comm_->wait(buffer.stream);
-    }
+  exchange_->broadcast_shards(optimizer_->exp_avg(), 0);
+  exchange_->broadcast_shards(optimizer_->exp_avg_sq(), 1);
   const auto left = compare_replicas(*host_, replicated_state());
   const std::string message = "replicas differ at step " + std::to_string(step) + ": " +
                               difference.parameter + " on rank " + ranks_text(difference.ranks) +

@@ -26,6 +26,22 @@ TEST_P(CrossEntropy, WithoutAScaleLogitsStay) {
   EXPECT_GT(loss.item<double>(), 0);
 }
 
+TEST_P(CrossEntropy, OneNotANumberIsNotLost) {
+  for (const std::int64_t vocab : {37, 128})
+    for (std::int64_t i = 0; i < vocab; i += 9)
+      for (const double dscale : {0.0, 1.0}) {
+        auto logits = at::full({1, vocab}, -200.0, work());
+        logits[0][0] = 0;
+        logits[0][i] = std::nan("");
+        auto sum = at::zeros({1}, at::kDouble);
+        cross_entropy(logits, at::zeros({1}, at::kLong), vocab, dscale, sum);
+        EXPECT_TRUE(std::isnan(sum.item<double>())) << i << " of " << vocab;
+        if (dscale != 0) {
+          EXPECT_TRUE(logits.isnan().all().item<bool>()) << i << " of " << vocab;
+        }
+      }
+}
+
 TEST_P(CrossEntropy, ExtremeLogitsStayFinite) {
   auto z = at::zeros({2, 128}, work());
   z.select(0, 0).fill_(-3e4);

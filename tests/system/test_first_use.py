@@ -120,3 +120,17 @@ def test_ctrl_c_at_a_terminal_saves(program: Program, tiny: Path) -> None:
     assert os.waitstatus_to_exitcode(status) == 75, said
     stopped = program.log("run", "train")[-1]["step"] + 1
     assert (checkpoint(program.folder / "run", stopped) / "manifest.json").exists()
+
+
+def test_ctrl_c_at_a_terminal_ends_what_has_nothing_to_save(program: Program, tiny: Path) -> None:
+    program.train(tiny, "run", train__steps=2)
+    words = ["sample", "run", "--tokens", "100000000", "--prompt", "line"]
+    pid, terminal = at_a_terminal([str(ROOT / "launch/run.sh"), "1", *words], program.folder)
+    try:
+        until(lambda: any(listens(rank) for mpirun in children(pid) for rank in children(mpirun)))
+        os.write(terminal, b"\x03")
+        said = read_to_end(terminal, 30)
+        _, status = os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) not in (0, 75), said

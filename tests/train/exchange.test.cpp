@@ -181,6 +181,34 @@ TEST(GradientExchange, ShardsOfANodeCoverTheBufferOnce) {
   EXPECT_EQ(got.shard.begin % ops::kSquareBlock, 0);
 }
 
+/// Moments are on one rank each (shards), on one of each node, or on all ranks.
+TEST(GradientExchange, WhatRankZeroSideHoldsReachesAllThatHoldItToo) {
+  const auto host = HostComm::world();
+  for (const auto memory : {SharedMemory::off, SharedMemory::automatic})
+    for (const auto& nodes : {kOne, kPairs, kUneven})
+      for (const int zero : {0, 1}) {
+        SCOPED_TRACE(nodes.name);
+        auto comm = TensorComm::make(host, Place::host, 0, 60);
+        RunConfig config;
+        config.model = small_model();
+        config.parallel.shared_memory = memory, config.parallel.zero = zero;
+        const int color = nodes.color(host.rank());
+        const auto node = NodeBuffers::make(config, {}, host, host.split(color));
+        const auto types = types_of(Precision::fp32);
+        const ParamStore store = node ? ParamStore(config.model, types, node->mine())
+                                      : ParamStore(config.model, types, {}, host.size());
+        GradientExchange exchange(config.parallel, store, comm, host, node.get(), 1);
+        const auto shard = exchange.shard();
+        const auto index = at::arange(store.size(), at::kFloat);
+        for (const int slot : {0, 1}) {
+          const double off = node ? 1000 * color : zero == 0 ? 1000 * host.rank() : 0;
+          const auto mine = (shard.of(index) + off).contiguous();
+          exchange.broadcast_shards(mine, slot);
+          EXPECT_TRUE(at::equal(mine, shard.of(index))) << slot;
+        }
+      }
+}
+
 TEST(GradientExchange, WeightsOfOtherShardsAreThereOnceTheyWereAwaited) {
   const auto host = HostComm::world();
   auto comm = TensorComm::make(host, Place::host, 0, 60);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ class Run:
     @property
     def name(self) -> str:
         return str(self.attrs.get("name") or self.path.stem)
+
+    @property
+    def folder_name(self) -> str:
+        """The name as that of a file or folder. Names stand in files that may come from anywhere (`../../etc`)."""
+        return re.sub(r"[^A-Za-z0-9._-]", "_", self.name).lstrip(".") or "run"
 
     @property
     def live(self) -> bool:

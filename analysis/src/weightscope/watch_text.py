@@ -40,16 +40,23 @@ def line(run: Run, index: int) -> str:
     return f"{step:8d}{loss:>10}{val:>10}{speed:>11}{wide}{alarms:8d}"
 
 
+def _snapshots(run: Run) -> list[tuple[str, int, float]]:
+    """What tells snapshots apart. A run that went back to a checkpoint records a step once more, at another time."""
+    steps = run.snapshots[schema.SNAPSHOT].values.tolist()
+    times = run.snapshots["wall_time"].fillna(0).values.tolist() if "wall_time" in run.snapshots else [0.0] * len(steps)
+    return [(str(run.attrs.get("uuid", "")), step, time) for step, time in zip(steps, times, strict=True)]
+
+
 def states(path: str, every: float, once: bool) -> Iterator[tuple[Run, list[int]]]:
-    """The run and the indices of its snapshots not seen before: each time there are some, and when it has ended."""
-    seen = -1
+    """The run and the indices of its snapshots not there before: each time there are some, and when it has ended."""
+    seen: set[tuple[str, int, float]] = set()
     while True:
         run = open_run(path)
-        steps = run.snapshots[schema.SNAPSHOT].values
-        new = [index for index, step in enumerate(steps) if step > seen]
+        there = _snapshots(run)
+        new = [index for index, snapshot in enumerate(there) if snapshot not in seen]
+        seen = set(there)  # and not those before: what a rewind takes away may come again
         ended = once or not run.live
         if new or ended:
-            seen = int(steps[-1]) if len(steps) else -1
             yield run, new
         if ended:
             return

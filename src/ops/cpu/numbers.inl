@@ -16,9 +16,9 @@ inline float minimum(float a, float b) { return a < b ? a : b; }
 inline float maximum(float a, float b) { return a > b ? a : b; }
 
 /// e^x to about 1 ulp: x = n ln 2 + r, a polynomial for e^r (Cephes expf), 2^n through the exponent bits. 0
-/// below −87.3.
+/// below −87.3. A NaN stays one: minimum and maximum give their second argument where one is a NaN.
 inline float exp_of(float x) {
-  const float bounded = minimum(maximum(x, -87.3F), 88.3F);
+  const float bounded = minimum(88.3F, maximum(-87.3F, x));
   const float n = (bounded * 1.44269504088896341F + 12582912.0F) - 12582912.0F;
   const float r = (bounded - n * 0.693359375F) - n * -2.12194440e-4F;
   float p = 1.9875691500e-4F;

@@ -23,9 +23,10 @@ from weightscope.seeds.words import contrast_sentence, sampled, sentence, summar
 
 _EXAMPLES = """examples:
   weightscope-compare runs/seed-* -o seeds.html
-  weightscope-compare runs/sweep-init/*/ -o init.html --json init.json --markdown init.md --figures figures
+  weightscope-compare runs/sweep-init/*/experiment.h5 -o init.html --json init.json --markdown init.md --figures figures
   weightscope-compare runs/small runs/large --format json
-  weightscope-compare runs/sweep-init/*/ --extracts kept && weightscope-compare kept/*.h5 more-runs/*/
+  weightscope-compare runs/sweep-init/*/experiment.h5 --extracts kept
+  weightscope-compare kept/*.h5 runs/more-*
 
 Runs that differ only in their seed are one group. Verdicts are given per group, over its seeds (three at least), never
 over the layers of one run; docs/statistics.md, section 4, says how and how often they are wrong.

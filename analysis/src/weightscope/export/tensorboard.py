@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +18,7 @@ from weightscope.run import Run, usable
 
 _EXAMPLES = """examples:
   weightscope-export-tb runs/quickstart -o tensorboard
-  weightscope-export-tb runs/sweep-init/*/ -o tensorboard --histograms 50
+  weightscope-export-tb runs/sweep-init/*/experiment.h5 -o tensorboard --histograms 50
   tensorboard --logdir tensorboard --host 127.0.0.1
 
 Each run becomes the folder LOGDIR/NAME with one event file, which a second export replaces. The step is the update
@@ -99,8 +98,8 @@ def write(run: Run, folder: Path, histogram_limit: int) -> Path:
 
 
 def _folders(runs: Sequence[Run], base: Path) -> list[Path]:
-    """A folder for each run, after its name; numbered where names are not enough. Names may come from anywhere."""
-    names = [re.sub(r"[^A-Za-z0-9._-]", "_", run.name).lstrip(".") or "run" for run in runs]
+    """A folder for each run, after its name; numbered where names are not enough."""
+    names = [run.folder_name for run in runs]
     if len(set(names)) < len(names):
         names = [f"{index}-{name}" for index, name in enumerate(names, 1)]
     return [base / name for name in names]

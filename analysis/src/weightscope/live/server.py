@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +40,12 @@ class Watched:
         self._lock = threading.Lock()
         self._seen: tuple[tuple[str, int, int], ...] | None = None
         self._body = b""
-        self.version = 0
+        self._start, self._number = time.time_ns(), 0
+
+    @property
+    def version(self) -> str:
+        """Empty before the first state. A page may have that of another server, which had this port before."""
+        return f"{self._start}-{self._number}" if self._number else ""
 
     def body(self, have: str = "") -> bytes:
         """JSON of the newest state with its `version`; empty when that is the one that the page has."""
@@ -49,9 +56,9 @@ class Watched:
                 self._seen = now
                 # A file that cannot be read for a moment takes nothing from the page that has been there.
                 if found["status"] != "waiting" or not self.version or now == ():
-                    self.version += 1
+                    self._number += 1
                     self._body = json.dumps({**found, "version": self.version}, allow_nan=False).encode()
-            return b"" if have == str(self.version) else self._body
+            return b"" if have == self.version else self._body
 
 
 def page(name: str, every: float) -> bytes:
@@ -64,11 +71,16 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, port: int, watched: Watched, html: bytes) -> None:
-        self.watched, self.html = watched, html
+        self.watched, self.html, self._told = watched, html, ""
         super().__init__(("127.0.0.1", port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that went away is no news."""
+        """A browser that went away is no news. Anything else is one line, once: the page asks every few seconds."""
+        error = sys.exc_info()[1]
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        if not isinstance(error, ConnectionError | TimeoutError) and said != self._told:
+            self._told = said
+            print(f"weightscope-watch: {said}", file=sys.stderr, flush=True)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -60,19 +61,30 @@ def _payload(run: Run) -> str:
     return encode(arrays, {"layers": run.layers, "heads": run.heads, "components": components, **alarm_meta})
 
 
+def _what_is_missing(path: Path, error: OSError | KeyError) -> str:
+    if isinstance(error, OSError):
+        return f"{path}: cannot be read ({error})"
+    name = re.search(r"'([\w/]+)'", str(error))  # xarray and HDF5 say more than the name of the dataset
+    return f"{path}: no dataset {name[1] if name else error} (the file is incomplete)"
+
+
 def _read(path: Path) -> tuple[Run, str]:
-    """The run and its payload. Files may be sealed and replaced at any moment: then it is read again."""
-    for attempt in range(_ATTEMPTS):
+    """The run and its payload. Files may be sealed and replaced at any moment: then it is read again. What fails twice
+    in the same way while no file has changed is missing, and not on its way."""
+    failure = None
+    for _ in range(_ATTEMPTS):
+        there = signature(path)
         run = open_run(path, histograms=False)
         if not run.snapshots.sizes[schema.SNAPSHOT]:
             return run, ""
         refuse_extract(str(path), run)
         try:
             return run, _payload(run)
-        except (OSError, KeyError):
-            if attempt == _ATTEMPTS - 1:
-                raise UnusableFileError(f"{path}: files keep changing while they are read") from None
-    raise AssertionError
+        except (OSError, KeyError) as error:
+            if failure == (there, repr(error)):
+                raise UnusableFileError(_what_is_missing(path, error)) from error
+            failure = (there, repr(error))
+    raise UnusableFileError(f"{path}: files keep changing while they are read")
 
 
 def _progress(path: Path, run: Run) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def _loss_at(run: Run, steps: np.ndarray) -> np.ndarray:
 def marks(run: Run) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays alarm_step and alarm_loss, and their texts for the figure's meta; nothing without alarms or losses."""
     texts = _texts(run)
-    if not texts or not run.train.sizes.get("step") or not np.isfinite(run.train["loss"].values).any():
+    if not texts or "loss" not in run.train or not np.isfinite(run.train["loss"].values).any():
         return {}, {}
     steps = np.array(list(texts), dtype=np.int32)
     return {"alarm_step": steps, "alarm_loss": _loss_at(run, steps)}, {"alarm_texts": list(texts.values())}

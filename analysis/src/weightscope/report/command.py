@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
 def _figure_folders(runs: Sequence[Run], base: Path) -> list[Path]:
     if len(runs) == 1:
         return [base]
-    return [base / f"{index}-{run.name}" for index, run in enumerate(runs, 1)]
+    return [base / f"{index}-{run.folder_name}" for index, run in enumerate(runs, 1)]
 
 
 def write_text(path: Path, text: str) -> None:

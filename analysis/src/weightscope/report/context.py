@@ -83,8 +83,10 @@ def _histogram_text(run: Run) -> str:
             f" To keep this file small, the histograms of {shown} of {there} snapshots are embedded; all are in the "
             "experiment file."
         )
-    overflow = int(run.snapshots["overflow"].values.astype(float).sum())
-    nonfinite = int(run.snapshots["nonfinite"].values.astype(float).sum())
+    parts = [name for name in schema.COMPONENTS if name != "c_attn"]  # which holds Q, K and V once more
+    overflow, nonfinite = (
+        int(run.snapshots[name].sel(component=parts).values.astype(float).sum()) for name in ("overflow", "nonfinite")
+    )
     if overflow or nonfinite:
         said += (
             f" Not drawn, over all snapshots: {overflow:,} weights of magnitude 16 and above, {nonfinite:,} not finite."

@@ -10,7 +10,8 @@
 
   /** How a run is drawn and where it stands in the legend: its group's name, once, where there are several groups. */
   function identity(all, run, i, look, seen) {
-    if (all.groups.length < 2 || run.meta.group < 0) return { name: run.meta.label, line: ws.stroke(look, i), marker: { size: 6 } };
+    if (run.meta.group < 0) return { name: run.meta.label + " (left out)", line: { color: look.muted, dash: "dot", width: 1.2 }, marker: { size: 4 } };
+    if (all.groups.length < 2) return { name: run.meta.label, line: ws.stroke(look, i), marker: { size: 6 } };
     const group = run.meta.group, first = !seen.has(group);
     seen.add(group);
     return { name: all.groups[group].meta.label, legendgroup: String(group), showlegend: first, line: ws.stroke(look, group, 1), marker: { size: 4 } };

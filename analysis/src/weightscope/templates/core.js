@@ -53,6 +53,10 @@ weightscope.loadPlotly = async function () {
   document.head.appendChild(script);
 };
 
+/** Largest and smallest finite number, `otherwise` where there is none beyond it. Math.max(...values) fails for long arrays: each value is an argument. */
+weightscope.highest = (values, otherwise = -Infinity) => values.reduce((high, v) => (Number.isFinite(v) && v > high ? v : high), otherwise);
+weightscope.lowest = (values, otherwise = Infinity) => values.reduce((low, v) => (Number.isFinite(v) && v < low ? v : low), otherwise);
+
 weightscope.format = function (value, digits = 3) {
   if (!Number.isFinite(value)) return "n/a";
   return Number(value.toPrecision(digits)).toString().replace("-", "−");

@@ -19,7 +19,7 @@
     if (!run.random_rms) return figure;
     const random = run.random_rms.column(state.component), x = ws.steps(state, run.step.values);
     // The equilibrium may lie far above all that happened: it must not flatten the rest.
-    const top = [...figure.data.map((trace) => trace.y), random].reduce((high, y) => Math.max(high, ...Array.from(y).filter(Number.isFinite)), 0);
+    const top = [...figure.data.map((trace) => trace.y), random].reduce((high, y) => ws.highest(y, high), 0);
     figure.layout.yaxis.range = [0, 1.08 * top || 1];
     figure.data.push(theory("AdamW, random", x, random, look, "dash"));
     if (run.equilibrium) figure.data.push(theory("equilibrium", x, run.equilibrium.values, look, "dot"));
@@ -67,7 +67,7 @@
 
   ws.figure("heads", ["row"], (run, state, look) => {
     const [, layers, , heads] = run.head_std.shape;
-    const low = run.head_std.row(state.row).reduce((a, b) => Math.min(a, b), Infinity), high = run.head_std.row(state.row).reduce((a, b) => Math.max(a, b), 0);
+    const shown = run.head_std.row(state.row), high = ws.highest(shown, 0), low = ws.lowest(shown, high); // a head that is not finite must not decide about the others' colours
     const index = Array.from({ length: layers }, (_, i) => i);
     const layout = ws.layout(look, { height: Math.max(260, 110 + 24 * layers), margin: { l: 68, r: 20, t: 34, b: 46 }, annotations: [] });
     const data = ["Q", "K", "V"].map((name, part) => {

@@ -15,7 +15,7 @@
   }
   const stepOf = (run, row) => run.all_step.values[run.histogram_row.values[row]];
   function spread(run, state) {
-    return Math.max(...run.std.column(state.layer, state.component).filter(Number.isFinite), 1e-9);
+    return ws.highest(run.std.column(state.layer, state.component), 1e-9);
   }
   /** Weights shown: everything on the log scale, which shows the tails; 4 std on the linear one. */
   function reach(run, state) {
@@ -45,7 +45,7 @@
     const x = centres(run), log = state.density === "log";
     const curves = rows.map((row) => density(run, row, state));
     const positive = curves.flatMap((c) => Array.from(c).filter((v) => v > 0));
-    const top = Math.max(...positive), low = Math.min(...positive);
+    const top = ws.highest(positive), low = ws.lowest(positive);
     const height = (v) => (log ? (v > 0 ? Math.log10(v / low) / Math.log10(top / low || 10) : 0) : v / top);
     const overlap = rows.length > 1 ? Math.min(5, 1 + rows.length / 5) : 1;
     const data = [];
@@ -100,7 +100,7 @@
       line("step " + now.step, curve(state.row), { color: look.parts.q, width: 2.2 }),
     ];
     const shown = [0, state.row].flatMap((row) => curve(row)).filter((v) => v > 0);
-    const bounds = log ? { type: "log", range: [Math.log10(Math.min(...shown)) - 0.3, Math.log10(Math.max(...shown)) + 0.2], exponentformat: "power", dtick: 1 } : { rangemode: "tozero" };
+    const bounds = log ? { type: "log", range: [Math.log10(ws.lowest(shown)) - 0.3, Math.log10(ws.highest(shown)) + 0.2], exponentformat: "power", dtick: 1 } : { rangemode: "tozero" };
     return { data, layout: ws.layout(look, {
       height: 340, xaxis: ws.axis(look, "weight", { range: [-limit, limit] }), yaxis: ws.axis(look, "density (1 / weight)", bounds),
       showlegend: true, legend: { x: 1, xanchor: "right", y: 1, font: { size: 12 }, bgcolor: "rgba(0,0,0,0)" },

@@ -8,9 +8,17 @@
 
   function band(x, low, high, color, group) {
     // Only where both ends are known: a polygon through gaps would claim an interval that is not there.
-    const known = Array.from(x.keys()).filter((i) => Number.isFinite(low[i]) && Number.isFinite(high[i]));
-    const xs = known.map((i) => x[i]);
-    return { type: "scatter", mode: "lines", x: [...xs, ...xs.slice().reverse()], y: [...known.map((i) => high[i]), ...known.map((i) => low[i]).reverse()],
+    const xs = [], ys = [];
+    let piece = [];
+    const close = () => {
+      if (piece.length && xs.length) { xs.push(null); ys.push(null); }
+      for (const i of piece) { xs.push(x[i]); ys.push(high[i]); }
+      for (const i of piece.reverse()) { xs.push(x[i]); ys.push(low[i]); }
+      piece = [];
+    };
+    x.forEach((_, i) => { if (Number.isFinite(low[i]) && Number.isFinite(high[i])) piece.push(i); else close(); });
+    close();
+    return { type: "scatter", mode: "lines", x: xs, y: ys,
       fill: "toself", fillcolor: faint(color), line: { width: 0 }, hoverinfo: "skip", showlegend: false, legendgroup: String(group) };
   }
 
@@ -24,7 +32,7 @@
         { type: "scatter", mode: "lines+markers", name: group.meta.label, legendgroup: String(i), x, y: row(MEAN), customdata: seeds, line, marker: { size: 4 },
           hovertemplate: group.meta.label + ", step %{x:d}: %{y:.3f} (%{customdata} seeds)<extra></extra>" }];
     });
-    const steps = [Math.max(...all.groups.map((group) => Math.max(...group.step.values)))];
+    const steps = [ws.highest(all.groups.map((group) => ws.highest(group.step.values)))];
     const reference = { type: "line", xref: "paper", x0: 0, x1: 1, y0: none, y1: none, line: { color: look.muted, width: 1, dash: "dot" } };
     return { data, layout: ws.layout(look, Object.assign({ height: 400, xaxis: ws.stepAxis(look, state, steps), yaxis: ws.axis(look, title), shapes: [reference] }, ws.legendAbove)) };
   });
@@ -45,11 +53,13 @@
         error_x: { type: "data", array: own.map((row) => gap(row.high, row.mean)), arrayminus: own.map((row) => gap(row.mean, row.low)), color, thickness: 1.6, width: 0 },
         hovertemplate: "%{y}: %{x:.3f} (%{customdata} seeds), " + name + "<extra></extra>" };
     });
-    const labels = rows.map((row) => row.label), longest = Math.max(...labels.map((label) => label.length));
+    const labels = rows.map((row) => row.label), lines = labels.map((label) => label.split(", "));
+    const longest = ws.highest(lines.flat().map((line) => line.length)), most = ws.highest(lines.map((line) => line.length));
+    const room = 0.4 * document.querySelector('[data-figure="groups"]').clientWidth; // the figure itself needs the rest
     const reference = { type: "line", yref: "paper", y0: 0, y1: 1, x0: none, x1: none, line: { color: look.muted, width: 1, dash: "dot" } };
-    const yaxis = ws.axis(look, "", { type: "category", categoryorder: "array", categoryarray: labels.slice().reverse(), range: [-0.6, labels.length - 0.4] });
-    return { data, layout: ws.layout(look, Object.assign({ height: 130 + 26 * labels.length, xaxis: ws.axis(look, title), yaxis, shapes: [reference] }, ws.legendAbove,
-      { margin: { l: Math.min(260, 24 + 7 * longest), r: 20, t: 40, b: 46 } })) };
+    const yaxis = ws.axis(look, "", { type: "category", categoryorder: "array", categoryarray: labels.slice().reverse(), tickvals: labels, ticktext: lines.map((line) => line.join(",<br>")), range: [-0.6, labels.length - 0.4] });
+    return { data, layout: ws.layout(look, Object.assign({ height: 130 + Math.max(26, 10 + 16 * most) * labels.length, xaxis: ws.axis(look, title), yaxis, shapes: [reference] }, ws.legendAbove,
+      { margin: { l: Math.min(room, 24 + 7 * longest), r: 20, t: 40, b: 46 } })) };
   });
 
   function byDepth(all, state, look, which, title, more) {

@@ -3,14 +3,14 @@
 (function (ws) {
   const place = (name) => document.querySelector(`[data-live="${name}"]`);
   const QUIET = 120; // seconds without a written byte
-  let version = "", known = null, unreachable = false;
+  let version = "", known = null, unreachable = false, ahead = 0; // ahead: seconds by which the clock over there is before this one
 
   ws.figure("latest", ["component", "density"], (run, state, look) => {
     const edge = run.edge.values, log = state.density === "log", row = run.histogram.shape[0] - 1;
     const x = Array.from({ length: edge.length - 1 }, (_, i) => (edge[i] + edge[i + 1]) / 2);
     const density = (layer) => Array.from(run.histogram.row(row, layer, state.component), (n, i) => (log && !n ? null : n / (run.count.at(layer, state.component) * (edge[i + 1] - edge[i]))));
     const data = ws.layerLines(run, look, x, density).map((trace) => ({ ...trace, hovertemplate: "layer " + trace.name + ", weight %{x:.4f}: %{y:.3g}<extra></extra>" }));
-    const widest = Math.max(...run.std.values.filter(Number.isFinite), 1e-9);
+    const widest = ws.highest(run.std.values, 1e-9);
     return { data, layout: ws.layout(look, Object.assign({ height: 340, xaxis: ws.axis(look, "weight", { range: [-4.2 * widest, 4.2 * widest] }),
       yaxis: ws.axis(look, "density (1 / weight)", log ? { type: "log", exponentformat: "power", dtick: 1 } : { rangemode: "tozero" }) }, ws.layerLegend(look))) };
   });
@@ -32,7 +32,7 @@
 
   function words() {
     if (!known) return;
-    const quiet = Math.max(0, Date.now() / 1000 - known.newest), silent = known.status === "running" && quiet > QUIET;
+    const quiet = Math.max(0, Date.now() / 1000 + ahead - known.newest), silent = known.status === "running" && quiet > QUIET;
     place("status").className = "state " + (unreachable || silent ? "lost" : known.status);
     place("status").textContent = unreachable ? "no answer" : known.status;
     place("message").textContent = unreachable ? "weightscope-watch does not answer; what is shown is the last that it said." :
@@ -65,21 +65,32 @@
     const row = run.histogram.shape[0] - 1;
     if (!ws.view) ws.view = new ws.View(root, run, { component: 1, layer: 0, density: "linear", row, steps: "linear", unit: "nats" }, say);
     Object.assign(ws.view, { run });
-    ws.view.state.row = row;
+    // The file may have been replaced by that of another run, with fewer layers.
+    const layer = Math.min(ws.view.state.layer, run.meta.layers - 1);
+    Object.assign(ws.view.state, { row, layer });
+    root.querySelector("[name=layer]").value = String(layer);
     say(ws.view);
     await ws.view.drawAll();
   }
 
-  async function look() {
+  /** The new state, null when there is none. Only what fails in here is "no answer": a fault in the page is not. */
+  async function asked() {
     try {
       const answer = await fetch("state.json?have=" + version, { cache: "no-store" });
+      const found = answer.status === 200 ? await answer.json() : null;
+      const now = Date.parse(answer.headers.get("Date"));
+      if (Number.isFinite(now)) ahead = (now - Date.now()) / 1000;
       unreachable = false;
-      if (answer.status === 200) await show(await answer.json());
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
+      return found;
+    } catch {
       unreachable = true;
+      return null;
     }
+  }
+  async function look() {
+    const found = await asked();
     words();
+    if (found) await show(found);
   }
   async function follow() {
     try {
@@ -88,5 +99,5 @@
       setTimeout(follow, 1000 * Number(document.body.dataset.every));
     }
   }
-  ws.started = ws.start(look).then(() => setTimeout(follow, 1000 * Number(document.body.dataset.every)));
+  ws.started = ws.start(look).finally(() => setTimeout(follow, 1000 * Number(document.body.dataset.every)));
 })(weightscope);

@@ -18,7 +18,7 @@
       line: { width: 1.5, color: look.parts.k }, hovertemplate: "validation, step %{x:d}: %{y:.4g}<extra></extra>" });
     if (run.alarm_step) data.push({ type: "scatter", mode: "markers", name: "alarms", x: ws.steps(state, run.alarm_step.values), y: values(run.alarm_loss), text: run.meta.alarm_texts,
       marker: { size: 11, symbol: "triangle-down-open", color: look.parts.v, line: { width: 1.8 } }, hovertemplate: "alarm after step %{x:d}: %{text}<extra></extra>" });
-    return { data, layout: ws.layout(look, { height: 380, xaxis: ws.stepAxis(look, state, run.train_step ? run.train_step.values : run.eval_step.values), yaxis: ws.axis(look, unit.title, unit.axis), showlegend: true,
+    return { data, layout: ws.layout(look, { height: 380, xaxis: ws.stepAxis(look, state, (run.train_step ?? run.eval_step ?? run.step).values), yaxis: ws.axis(look, unit.title, unit.axis), showlegend: true,
       legend: { x: 1, xanchor: "right", y: 1, bgcolor: "rgba(0,0,0,0)" } }) };
   });
 })(weightscope);

@@ -22,6 +22,8 @@
     await ws.view.drawAll();
   }
 
-  document.getElementById("run")?.addEventListener("input", (event) => show(Number(event.target.value)));
-  ws.started = ws.start(() => show(0));
+  // The browser may have kept a choice over a reload, or a person chosen before plotly was there.
+  const chosen = () => Number(document.getElementById("run")?.value ?? 0);
+  document.getElementById("run")?.addEventListener("input", () => { if (window.Plotly) show(chosen()); });
+  ws.started = ws.start(() => show(chosen()));
 })(weightscope);

@@ -18,7 +18,7 @@
         hovertemplate: "beyond " + name + ", step %{x:d}: %{y:.3g}<extra></extra>" });
     });
     const shown = data.filter((trace) => trace.name).flatMap((trace) => trace.y).filter((v) => v > 0);
-    const bottom = Math.log10(shown.length ? Math.min(...shown) : 1e-6), top = Math.log10(shown.length ? Math.max(...shown) : 1);
+    const bottom = Math.log10(shown.length ? ws.lowest(shown) : 1e-6), top = Math.log10(shown.length ? ws.highest(shown) : 1);
     return { data, layout: ws.layout(look, { height: 340, xaxis: ws.stepAxis(look, state, run.all_step.values),
       yaxis: ws.axis(look, "share of the weights", { type: "log", exponentformat: "power", dtick: 1, range: [bottom - 0.4, Math.min(0, top + 0.4)] }),
       showlegend: true, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 12 } }, margin: { l: 68, r: 20, t: 34, b: 46 } }) };

@@ -42,13 +42,14 @@
       more);
   };
 
-  /** Steps along x. Step 0 has no logarithm: it stands at one half, labelled 0. */
-  ws.steps = (state, steps) => Array.from(steps, (step) => (state.steps === "log" ? Math.max(step, 0.5) : step));
+  /** Steps along x. Step 0 has no logarithm: it stands at 0.4, which is labelled 0 and rounds to it. */
+  const ZERO = 0.4;
+  ws.steps = (state, steps) => Array.from(steps, (step) => (state.steps === "log" ? Math.max(step, ZERO) : step));
   ws.stepAxis = function (look, state, steps) {
     if (state.steps !== "log") return ws.axis(look, "step");
-    const last = Math.max(...steps, 1);
+    const last = ws.highest(steps, 1);
     const ticks = [1, 10, 100, 1000, 1e4, 1e5, 1e6].filter((tick) => tick <= last);
-    return ws.axis(look, "step", { type: "log", tickvals: [0.5, ...ticks], ticktext: ["0", ...ticks.map((tick) => tick.toLocaleString("en"))] });
+    return ws.axis(look, "step", { type: "log", tickvals: [ZERO, ...ticks], ticktext: ["0", ...ticks.map((tick) => tick.toLocaleString("en"))] });
   };
 
   /** One line per layer, coloured by depth; the legend names the layers. */
@@ -65,7 +66,6 @@
     document.documentElement.dataset.theme = name;
     const button = document.getElementById("theme");
     button.textContent = name === "dark" ? "Light" : "Dark";
-    button.setAttribute("aria-pressed", String(name === "dark"));
     if (remember) try { localStorage.setItem("weightscope-theme", name); } catch { /* private windows have no storage */ }
   };
   ws.preferredTheme = function () {

@@ -26,6 +26,8 @@
       const place = this.root.querySelector(`[data-figure="${figure.name}"]`);
       if (!place) return null;
       const { data, layout } = figure.draw(this.run, this.state, ws.look());
+      // What was zoomed or hidden stays while the figure shows the same thing, as it does when a live run goes on (`row` moves then).
+      layout.uirevision = figure.uses.filter((key) => key !== "row").map((key) => this.state[key]).join() || figure.name;
       return Plotly.react(place, data, layout, CONFIG);
     }
     async drawAll() {
@@ -36,15 +38,20 @@
     }
   };
 
+  /** Paper is white whatever the screen is. The page is printed when the handler returns: there is no time for pauses. */
+  function redrawAtOnce(theme) {
+    ws.setTheme(theme, false);
+    if (ws.view) for (const figure of ws.figures) ws.view.draw(figure);
+  }
+
   function followTheme() {
     document.getElementById("theme").addEventListener("click", () => {
       ws.setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark", true);
       ws.view?.drawAll();
     });
-    // Paper is white whatever the screen is.
     let screenTheme = "light";
-    addEventListener("beforeprint", () => { screenTheme = document.documentElement.dataset.theme; ws.setTheme("light", false); ws.view?.drawAll(); });
-    addEventListener("afterprint", () => { ws.setTheme(screenTheme, false); ws.view?.drawAll(); });
+    addEventListener("beforeprint", () => { screenTheme = document.documentElement.dataset.theme; redrawAtOnce("light"); });
+    addEventListener("afterprint", () => redrawAtOnce(screenTheme));
   }
 
   /** Runs `show` once plotly is there; says on the page what went wrong. data-ready: when all was drawn, in ms. */
