@@ -124,7 +124,7 @@ def test_ctrl_c_at_a_terminal_saves(program: Program, tiny: Path) -> None:
 
 def test_ctrl_c_at_a_terminal_ends_what_has_nothing_to_save(program: Program, tiny: Path) -> None:
     program.train(tiny, "run", train__steps=2)
-    words = ["sample", "run", "--tokens", "100000000", "--prompt", "line"]
+    words = ["sample", "run", "--tokens", "1000000", "--prompt", "line"]
     pid, terminal = at_a_terminal([str(ROOT / "launch/run.sh"), "1", *words], program.folder)
     try:
         until(lambda: any(listens(rank) for mpirun in children(pid) for rank in children(mpirun)))
