@@ -10,18 +10,14 @@
 #include <thread>
 #include <vector>
 
+#include "comm/cuda_check.hpp"
 #include "comm/nccl_watch.hpp"
 #include "comm/piece_sum.hpp"
 #include "comm/tensor_comm.hpp"
-#include "core/error.hpp"
 
 namespace weightscope {
 
 inline constexpr std::size_t kNcclMessage = std::size_t{1} << 30;  ///< elements a call
-
-inline void check_cuda(cudaError_t status, const char* call) {
-  if (status != cudaSuccess) throw Error(Fault::comm, std::string(call) + ": " + cudaGetErrorString(status));
-}
 
 inline ncclDataType_t nccl_type(DType type) {
   switch (type) {

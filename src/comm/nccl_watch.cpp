@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <utility>
 
-#include "comm/nccl_impl.hpp"
+#include "comm/cuda_check.hpp"
 #include "core/crash.hpp"
 
 namespace weightscope {

@@ -57,7 +57,7 @@
     const longest = ws.highest(lines.flat().map((line) => line.length)), most = ws.highest(lines.map((line) => line.length));
     const room = 0.4 * document.querySelector('[data-figure="groups"]').clientWidth; // the figure itself needs the rest
     const reference = { type: "line", yref: "paper", y0: 0, y1: 1, x0: none, x1: none, line: { color: look.muted, width: 1, dash: "dot" } };
-    const yaxis = ws.axis(look, "", { type: "category", categoryorder: "array", categoryarray: labels.slice().reverse(), tickvals: labels, ticktext: lines.map((line) => line.join(",<br>")), range: [-0.6, labels.length - 0.4] });
+    const yaxis = ws.axis(look, "", { type: "category", categoryorder: "array", categoryarray: labels.slice().reverse(), tickvals: labels.slice().reverse(), ticktext: lines.map((line) => line.join(",<br>")).reverse(), range: [-0.6, labels.length - 0.4] });
     return { data, layout: ws.layout(look, Object.assign({ height: 130 + Math.max(26, 10 + 16 * most) * labels.length, xaxis: ws.axis(look, title), yaxis, shapes: [reference] }, ws.legendAbove,
       { margin: { l: Math.min(room, 24 + 7 * longest), r: 20, t: 40, b: 46 } })) };
   });
