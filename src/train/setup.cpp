@@ -220,6 +220,7 @@ void Trainer::open_record() {
     write_file_atomically(run_ / "config.yaml", to_yaml(config_));
     recorder_->open(std::move(file), run_, first_step_, config_.train.write_errors == OnWriteError::proceed);
     recorder_->begin_segment(segment(hosts));
+    recorder_->flush();  // a job that dies in its first steps has been there, too
     for (const auto& alarm : options_.undone)
       if (alarm.step >= first_step_) recorder_->add(alarm);
     watch_for_alarms();
