@@ -87,6 +87,12 @@ void rename_durably(const std::filesystem::path& from, const std::filesystem::pa
   sync_path(folder.empty() ? std::filesystem::path(".") : folder);
 }
 
+void remove_file(const std::filesystem::path& path) {
+  std::error_code failed;
+  std::filesystem::remove(path, failed);
+  require(!failed, Fault::output, "cannot remove " + path.string() + ": " + failed.message());
+}
+
 void make_directories(const std::filesystem::path& path) {
   std::error_code failed;
   std::filesystem::create_directories(path, failed);

@@ -31,6 +31,9 @@ void rename_durably(
     const std::filesystem::path& from, const std::filesystem::path& to,
     const std::function<void()>& renamed = [] {});
 
+/// Removes a file that may not exist. Throws Error{output}.
+void remove_file(const std::filesystem::path& path);
+
 /// mkdir -p. Throws Error{output}.
 void make_directories(const std::filesystem::path& path);
 

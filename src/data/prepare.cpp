@@ -80,12 +80,6 @@ std::size_t split_point(const std::string& text, double val_fraction) {
   return cut > 0 ? cut : text.size();
 }
 
-void remove_file(const std::filesystem::path& path) {
-  std::error_code failed;
-  std::filesystem::remove(path, failed);
-  require(!failed, Fault::output, "cannot remove " + path.string() + ": " + failed.message());
-}
-
 /// Made where there was none, and gone again at the end if nothing was put into it.
 class NewDirectory {
  public:

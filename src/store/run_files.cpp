@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "core/error.hpp"
-
 namespace weightscope {
 
 std::filesystem::path RunFiles::tail_file(std::int64_t step) const {
@@ -21,12 +19,6 @@ std::vector<std::filesystem::path> RunFiles::h5_files(const std::filesystem::pat
     if (at->path().extension() == ".h5") files.push_back(at->path());
   std::sort(files.begin(), files.end());
   return files;
-}
-
-void remove_file(const std::filesystem::path& path) {
-  std::error_code failed;
-  std::filesystem::remove(path, failed);
-  require(!failed, Fault::output, "cannot remove " + path.string() + ": " + failed.message());
 }
 
 }  // namespace weightscope

@@ -4,6 +4,8 @@
 #include <optional>
 #include <vector>
 
+#include "core/file_io.hpp"
+
 namespace weightscope {
 
 /// Where the files of one run's record lie.
@@ -24,9 +26,6 @@ struct RunFiles {
  private:
   static std::vector<std::filesystem::path> h5_files(const std::filesystem::path& folder);
 };
-
-/// Removes a file that may not exist. Error{output}.
-void remove_file(const std::filesystem::path& path);
 
 /// A temporary file: what an earlier attempt left is removed first, and what is still there at the end.
 class Unfinished {
