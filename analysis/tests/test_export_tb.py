@@ -184,6 +184,19 @@ def test_a_second_export_replaces_the_first_and_equal_names_are_numbered(tmp_pat
     assert sorted(p.name for p in (tmp_path / "two").iterdir()) == ["1-_a_b", "2-_a_b"]
 
 
+def test_another_run_of_the_same_name_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    runs = []
+    for uuid in ("11111111-aaaa", "22222222-bbbb"):
+        truth = synthetic.Truth(layers=1, heads=1, width=8, walk=(1.0,), steps=(0, 1), attrs={"uuid": uuid})
+        runs.append(synthetic.experiment(tmp_path / f"{uuid}.h5", truth))
+    for run in (*runs, *runs):
+        assert main([str(run), "-o", str(tmp_path / "tb")]) == 0
+    assert {folder.name: len(list(folder.iterdir())) for folder in (tmp_path / "tb").iterdir()} == {
+        "synthetic": 1,
+        "synthetic-22222222": 1,
+    }
+
+
 def test_a_file_with_weights_only_is_exported(tmp_path: Path) -> None:
     attrs, groups = synthetic.groups(synthetic.Truth(layers=1, walk=(1.0,), width=8, heads=1, steps=(0,)))
     optional = ("head_", "parameter_", "update_ratio", "displacement", "wall_time")

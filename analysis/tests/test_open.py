@@ -67,6 +67,16 @@ def test_rows_that_are_sealed_and_still_in_the_tail_appear_once(tmp_path: Path, 
     xr.testing.assert_identical(weightscope.open(folder).train, complete.train)
 
 
+def test_an_alarm_of_a_value_that_is_no_number_is_one_alarm(tmp_path: Path) -> None:
+    attrs, groups = synthetic.groups(SMALL)
+    groups["alarms"]["value"][:] = np.nan
+    groups["alarms"]["step"][:] = groups[""]["snapshot_step"][6]
+    folder = tmp_path / "run"
+    write(folder / "experiment.h5", attrs, groups)
+    tails.write_tail(folder, attrs, groups, 6)
+    assert weightscope.open(folder).alarms.sizes["row"] == len(groups["alarms"]["step"]) == 1
+
+
 def test_a_left_over_tail_does_not_revive_a_finished_run(tmp_path: Path) -> None:
     attrs, groups = synthetic.groups(SMALL)
     write(tmp_path / "run" / "experiment.h5", attrs, groups)

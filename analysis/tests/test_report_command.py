@@ -47,6 +47,18 @@ def test_weights_that_are_not_drawn_are_counted_once(tmp_path: Path) -> None:
     assert "5 weights of magnitude 16 and above, 5 not finite" in said
 
 
+def test_the_page_comes_last_so_that_a_newer_page_means_that_nothing_is_missing(
+    experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("weightscope.report.command.write_figures", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        main([str(experiment), "-o", str(tmp_path / "r.html"), "--figures", str(tmp_path / "figures")])
+    assert not (tmp_path / "r.html").exists()
+
+
 def test_an_unwritable_place_is_exit_code_5(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

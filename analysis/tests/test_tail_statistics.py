@@ -85,6 +85,16 @@ def test_hill_finds_the_index_of_a_pareto_law_with_the_error_it_states() -> None
     assert np.mean([one.error for one in found]) == pytest.approx(index.std(), rel=0.15)
 
 
+def test_weights_beyond_the_last_bin_leave_the_hill_index_as_it_is() -> None:
+    w = draws("pareto", 200_000) * 200  # the outermost 0.2 % lie beyond 16
+    beyond = np.abs(w) >= bins.HIGHEST
+    assert 100 < beyond.sum() < 1000
+    found = hill(bins.count(w[~beyond]), beyond.sum(), np.abs(w).max())
+    assert found.value == pytest.approx(3.0, abs=4 * found.error)
+    assert 0.06 < found.error < 0.12
+    assert found.low < 3 < found.high
+
+
 @pytest.mark.parametrize("shape", ["normal", "heavy", "pareto"])
 def test_what_hill_gives_of_single_weights_lies_in_the_bracket(shape: str) -> None:
     w = draws(shape)

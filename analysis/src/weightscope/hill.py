@@ -27,14 +27,17 @@ class Hill(NamedTuple):
 def _solve(left: np.ndarray, width: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Maximum likelihood of an exponential law of y = ln(x / u) from counts n in [left, left + width), last axis bins.
     The score falls and is convex: Newton's steps from the left cannot overshoot. Returns index and error."""
+    bounded = np.where(np.isfinite(width), width, 0.0)  # of weights in an open bin only their left edge is known
     k, sum_left, sum_right = n.sum(axis=-1), (n * left).sum(axis=-1), (n * (left + np.minimum(width, 1e3))).sum(axis=-1)
     a = k / np.where(sum_right > 0, sum_right, np.nan)
     information = np.full_like(a, np.nan)
     for _ in range(_ROUNDS):
-        x = np.minimum(a[..., None] * width, 500.0)
+        x = np.minimum(a[..., None] * bounded, 500.0)
         grown = np.expm1(x)
-        score = (n * np.where(width > 0, width / np.where(grown > 0, grown, np.inf), 0.0)).sum(axis=-1) - sum_left
-        information = (n * np.where(grown > 0, width**2 * (grown + 1) / np.where(grown > 0, grown, 1) ** 2, 0)).sum(-1)
+        score = (n * np.where(bounded > 0, bounded / np.where(grown > 0, grown, np.inf), 0.0)).sum(axis=-1) - sum_left
+        information = (n * np.where(grown > 0, bounded**2 * (grown + 1) / np.where(grown > 0, grown, 1) ** 2, 0)).sum(
+            -1
+        )
         step = score / np.where(information > 0, information, np.nan)
         a = a + step
         if not np.any(np.abs(step) > 1e-10 * a):

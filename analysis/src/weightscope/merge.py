@@ -41,10 +41,11 @@ def _take(columns: dict[str, Column], dim: str, rows: np.ndarray) -> dict[str, C
 
 
 def _unique_rows(columns: dict[str, Column]) -> dict[str, Column]:
-    """Event rows have no single key: equal rows are one row."""
+    """Event rows have no single key: equal rows are one row, also where a value is NaN, which equals nothing."""
     if not columns:
         return columns
-    rows = list(zip(*(values.tolist() for _, values in columns.values()), strict=True))
+    lists = ([None if one != one else one for one in values.tolist()] for _, values in columns.values())
+    rows = list(zip(*lists, strict=True))
     first = {row: index for index, row in reversed(list(enumerate(rows)))}
     index = np.array(sorted(first.values()), dtype=int)
     taken = _take(columns, "row", index)

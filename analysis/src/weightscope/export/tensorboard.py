@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +22,10 @@ _EXAMPLES = """examples:
   weightscope-export-tb runs/sweep-init/*/experiment.h5 -o tensorboard --histograms 50
   tensorboard --logdir tensorboard --host 127.0.0.1
 
-Each run becomes the folder LOGDIR/NAME with one event file, which a second export replaces. The step is the update
-number, the time that of the recording.
+Each run becomes the folder LOGDIR/NAME with one event file, which a second export of it replaces; LOGDIR/NAME-ID where
+NAME already holds another run. The step is the update number, the time that of the recording.
 """
-_FILE: Final = "events.out.tfevents.{:010d}.weightscope"  # TensorBoard reads files with `tfevents` in their name
+_FILE: Final = "events.out.tfevents.{created:010d}.{id}.weightscope"  # TensorBoard reads files named `…tfevents…`
 
 
 def _histogram(one: WeightHistogram) -> Any:
@@ -94,15 +95,25 @@ def write(run: Run, folder: Path, histogram_limit: int) -> Path:
         writer.write(event.SerializeToString())
     writer.flush()
     writer.close()
-    return partial.replace(folder / _FILE.format(int(wall_times(run, np.zeros(1))[0])))
+    return partial.replace(folder / _FILE.format(created=int(wall_times(run, np.zeros(1))[0]), id=_id(run)))
+
+
+def _id(run: Run) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", str(run.attrs.get("uuid", "")))[:8] or "0"
 
 
 def _folders(runs: Sequence[Run], base: Path) -> list[Path]:
-    """A folder for each run, after its name; numbered where names are not enough."""
+    """A folder for each run, after its name; numbered where names are not enough. TensorBoard makes one curve of all
+    event files in a folder: one that holds another run's is left alone."""
     names = [run.folder_name for run in runs]
     if len(set(names)) < len(names):
         names = [f"{index}-{name}" for index, name in enumerate(names, 1)]
-    return [base / name for name in names]
+
+    def free(run: Run, name: str) -> Path:
+        there = [file.name.split(".")[-2] for file in (base / name).glob("events.out.tfevents.*.weightscope")]
+        return base / name if all(one == _id(run) for one in there) else base / f"{name}-{_id(run)}"
+
+    return [free(run, name) for run, name in zip(runs, names, strict=True)]
 
 
 def _parser() -> argparse.ArgumentParser:

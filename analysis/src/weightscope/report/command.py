@@ -49,9 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         runs = [usable(path) for path in options.runs]
-        write_text(Path(options.output), render(runs))
+        page, path = render(runs), Path(options.output)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if options.figures:
             for run, folder in zip(runs, _figure_folders(runs, Path(options.figures)), strict=True):
                 write_figures(run, folder)
+        # Last: scripts take a page that is newer than the experiment file for all that was asked.
+        write_text(path, page)
 
     return run_command(work)
