@@ -34,10 +34,9 @@ def _solve(left: np.ndarray, width: np.ndarray, n: np.ndarray) -> tuple[np.ndarr
     for _ in range(_ROUNDS):
         x = np.minimum(a[..., None] * bounded, 500.0)
         grown = np.expm1(x)
-        score = (n * np.where(bounded > 0, bounded / np.where(grown > 0, grown, np.inf), 0.0)).sum(axis=-1) - sum_left
-        information = (n * np.where(grown > 0, bounded**2 * (grown + 1) / np.where(grown > 0, grown, 1) ** 2, 0)).sum(
-            -1
-        )
+        ratio = bounded / np.where(grown > 0, grown, np.inf)
+        score = (n * ratio).sum(axis=-1) - sum_left
+        information = (n * ratio**2 * (grown + 1)).sum(axis=-1)
         step = score / np.where(information > 0, information, np.nan)
         a = a + step
         if not np.any(np.abs(step) > 1e-10 * a):
