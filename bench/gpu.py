@@ -1,10 +1,13 @@
 """Measures weightscope's training step on one GPU against PyTorch's, in the same run, and what a snapshot costs.
 
 bf16, random tokens, gradients clipped at 1, AdamW. Prints Markdown tables. What time or memory is too short
-for is named in them, not left out. bench/gpu.sh runs it together with the tests.
+for is named in them, not left out. Ends with 1 when a program of ours could not run for another reason; then, and for
+anything but the whole on a GPU, the published numbers stay as they are. bench/gpu.sh runs it together with the tests.
 """
 
 import argparse
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -26,7 +29,10 @@ PEERS = {
     "hf-compile": ("transformers GPT2LMHeadModel, torch.compile", "transformers", "auto", "default"),
     "hf-eager": ("transformers GPT2LMHeadModel, eager", "transformers", "auto", None),
 }
+STEP, SNAPSHOT = "weightscope_bench_step", "weightscope_bench_snapshot_cuda"  # only builds with CUDA have the second
 GPT2 = (12, 12, 768, 50257)
+PUBLISHED, DRAFT = (ROOT / folder / "gpu.json" for folder in ("bench/results", "build/bench"))
+NO_GPU = "no GPU"
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ class Result:
     name: str
     tokens_per_step: int
     entries: list[Entry]
+    broken: bool
 
     def as_json(self) -> dict[str, object]:
         rows = [entry.as_json() for entry in self.entries]
@@ -88,7 +95,7 @@ def own_program(arguments: argparse.Namespace, name: str) -> list[str]:
 
 
 def contenders_of(case: Case, arguments: argparse.Namespace) -> list[Contender]:
-    program = [*own_program(arguments, "weightscope_bench_step"), "--device", arguments.device, "--precision", "bf16"]
+    program = [*own_program(arguments, STEP), "--device", arguments.device, "--precision", "bf16"]
     found = [
         Contender(Command(name, [*program, *case.shape.words(), *options], 8), 20, resident=not case.exclusive)
         for name, options in case.own.items()
@@ -138,15 +145,17 @@ def train(name: str, case: Case, arguments: argparse.Namespace, clock: Clock) ->
     if peers:
         print(f"{verdict(entries, own, peers)}\n")
     sys.stdout.flush()
-    return Result(name, case.shape.batch * case.shape.block, entries)
+    broken = any(entry.broken for entry in entries[: len(case.own)])
+    return Result(name, case.shape.batch * case.shape.block, entries, broken)
 
 
 SNAPSHOTS = {"start to end": [], "start to end, displacement too": ["--displacement"], "held up": ["--start"]}
 
 
-def snapshot(arguments: argparse.Namespace, step_seconds: float | None) -> dict[str, object]:
-    """A snapshot of the Q, K and V matrices of GPT-2 124M, head by head, and for how long it holds up the host."""
-    program = own_program(arguments, "weightscope_bench_snapshot_cuda")
+def snapshot(arguments: argparse.Namespace, step_seconds: float | None) -> tuple[dict[str, object], bool]:
+    """A snapshot of the Q, K and V matrices of GPT-2 124M, head by head, and for how long it holds up the host. Second:
+    whether all of it was measured."""
+    program = own_program(arguments, SNAPSHOT)
     blocks: dict[str, list[list[float]]] = {}
     lines: list[list[str]] = []
     for name, options in SNAPSHOTS.items():
@@ -163,7 +172,7 @@ def snapshot(arguments: argparse.Namespace, step_seconds: float | None) -> dict[
             worker.close()
     print("**snapshot**: Q, K and V of GPT-2 124M by heads, 85 MB, caches cold\n")
     print(f"{table(['', 'µs', 'of a step of 124M-64'], lines)}\n\n{kernel_table(arguments)}\n", flush=True)
-    return {"snapshot": blocks}
+    return {"snapshot": blocks}, blocks.keys() == SNAPSHOTS.keys()
 
 
 def kernel_table(arguments: argparse.Namespace) -> str:
@@ -180,15 +189,13 @@ def gpu() -> dict[str, str]:
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
-        return {"name": "no GPU"}
+        return {"name": NO_GPU}
     return dict(zip(fields, done.stdout.splitlines()[0].split(", "), strict=False))
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    builds = [ROOT / "build" / name for name in ("release", "dev")]
-    default = next((build for build in builds if (build / "weightscope_bench_step").exists()), builds[0])
-    parser.add_argument("--build", type=Path, default=default, help="where the bench programs are")
+    parser.add_argument("--build", type=Path, help="where the bench programs are; None: build/release, dev or cuda")
     parser.add_argument("--library-path", default="", help="LD_LIBRARY_PATH of the bench programs")
     parser.add_argument("--cases", type=lambda text: text.split(","), help="of " + ", ".join(CASES))
     parser.add_argument("--rounds", type=int, default=3)
@@ -196,15 +203,20 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=480.0, help="for all; what does not fit is not measured")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: shows that the program works")
     parser.add_argument("--quick", action="store_true", help="one short round of each case")
-    parser.add_argument("--json", type=Path, default=ROOT / "bench/results/gpu.json")
+    parser.add_argument("--json", type=Path, help="None: bench/results/gpu.json, for a part build/bench/gpu.json")
     arguments = parser.parse_args()
+    arguments.whole = arguments.device == "cuda" and not (arguments.quick or arguments.cases)
     if arguments.quick:
         arguments.rounds, arguments.block_seconds = 1, 0.3
     arguments.cases = arguments.cases or [name for name in CASES if (name == "tiny") == (arguments.device == "cpu")]
     if unknown := set(arguments.cases) - set(CASES):
         parser.error(f"unknown: {', '.join(sorted(unknown))} (there are {', '.join(CASES)})")
-    if not (arguments.build / "weightscope_bench_step").exists():
-        parser.error(f"{arguments.build} has no weightscope_bench_step; build with -DWEIGHTSCOPE_BENCH=ON")
+    program, option = (SNAPSHOT, " -DWEIGHTSCOPE_CUDA=ON") if arguments.device == "cuda" else (STEP, "")
+    builds = [arguments.build] if arguments.build else [ROOT / "build" / name for name in ("release", "dev", "cuda")]
+    arguments.build = next((build for build in builds if (build / program).exists()), None)
+    if not arguments.build:
+        looked = " or ".join(os.path.relpath(build) for build in builds)
+        sys.exit(f"gpu.py: no {program} in {looked}: build with -DWEIGHTSCOPE_BENCH=ON{option}")
     return arguments
 
 
@@ -212,16 +224,24 @@ def main() -> int:
     arguments = parse()
     clock, device = Clock(arguments.seconds), gpu()
     results: list[Result] = []
+    draft = arguments.json or DRAFT
     settings = {"gpu": device, "rounds": arguments.rounds, "block_seconds": arguments.block_seconds}
     for name in arguments.cases:
         results.append(train(name, CASES[name], arguments, clock))
-        write_json(arguments.json, settings, [result.as_json() for result in results])
+        write_json(draft, settings, [result.as_json() for result in results])
+    broken = [result.name for result in results if result.broken]
     if arguments.device == "cuda":
         steps = [result.entries[0].seconds for result in results if result.name == "124M-64"]
-        monitor = snapshot(arguments, steps[0] if steps else None)
-        write_json(arguments.json, settings, [*(result.as_json() for result in results), monitor])
+        monitor, measured = snapshot(arguments, steps[0] if steps else None)
+        write_json(draft, settings, [*(result.as_json() for result in results), monitor])
+        broken += [] if measured else ["snapshot"]
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
     print(f"{', '.join(device.values())}; {packages}; weightscope {revision()}; {arguments.build.name} build.")
+    if broken:
+        print(f"gpu.py: weightscope could not run: {', '.join(broken)}; what there is lies in {draft}", file=sys.stderr)
+        return 1
+    if arguments.whole and not arguments.json and device["name"] != NO_GPU:
+        shutil.copy(draft, PUBLISHED)
     return 0
 
 

@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # Tests and measures the CUDA path on one GPU, in one call of under ten minutes.
 #   bench/gpu.sh [OPTION...] [tests|bench|sanitizer ...]   all three by default, in this order
-#   --build DIR       where the bench programs are (default: build/release, else build/dev)
+#   --build DIR       where the bench programs are (default: the first of build/release, dev, cuda that was built for CUDA)
 #   --tests DIR       a build with tests and CUDA (default: build/dev)
 #   --python PYTHON   one that has torch and transformers (default: that of launch/setup.sh)
 #   --libraries DIR   shared libraries for programs that were built on another machine, beside those of PYTHON's torch
-#   --out DIR         where gpu.json goes (default: bench/results); logs go to build/bench
+#   --out DIR         where gpu.json goes (default: bench/results, but build/bench for a part, without a GPU, or when it failed);
+#                     logs go to build/bench
 #   --seconds N       for everything together (default: 570); what does not fit is named as not measured
 #   --quick           one short round of each case
 #   --cases NAMES     of bench/gpu.py, with commas between them
 # Programs run as single ranks, without mpirun, but for the test of two ranks, which needs it and two GPUs, or NCCL 2.30.
-# Ends with 1 when a test or the sanitizer found something.
+# Ends with 1 when a test or the sanitizer found something, when there is a GPU and a test program passed nothing on it, and
+# when a program of ours could not be measured.
 set -uo pipefail
 CDPATH='' cd -- "$(dirname -- "$0")/.." || exit 2
 . launch/env.sh
-build='' tests=build/dev python=$WEIGHTSCOPE_VENV/bin/python libraries='' out=bench/results logs=build/bench seconds=570 options=() parts=()
+build='' tests=build/dev python=$WEIGHTSCOPE_VENV/bin/python libraries='' out='' logs=build/bench seconds=570 options=() parts=()
 while [ $# -gt 0 ]; do
   case $1 in
     --build) build=$2; shift ;;
@@ -26,13 +28,13 @@ while [ $# -gt 0 ]; do
     --quick) options+=(--quick) ;;
     --cases) options+=(--cases "$2"); shift ;;
     tests|sanitizer|bench) parts+=("$1") ;;
-    -h|--help) sed -n '2,13p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
+    -h|--help) sed -n '2,15p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
     *) echo "gpu.sh: unknown argument $1; see --help" >&2; exit 2 ;;
   esac
   shift
 done
 [ ${#parts[@]} -gt 0 ] || parts=(tests bench sanitizer)
-mkdir -p "$out" "$logs"
+mkdir -p "$logs" ${out:+"$out"}
 torch_libraries=$("$python" -c 'import glob, importlib.util as u, os
 spec = u.find_spec("torch")
 site = os.path.dirname(os.path.dirname(spec.origin)) if spec else ""
@@ -41,9 +43,11 @@ print(":".join([site + "/torch/lib", *glob.glob(site + "/nvidia/*/lib")] if spec
 library_path=$torch_libraries${libraries:+:$libraries}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export GTEST_COLOR=no OMPI_MCA_ess_singleton_isolated=1 OMPI_MCA_pml=ob1 OMPI_MCA_btl=self PYTHONUNBUFFERED=1
 status=0
+gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
 left() { echo $((seconds - SECONDS)); }
 limit() { local n; n=$(left); [ "$n" -lt "$1" ] || n=$1; [ "$n" -gt 0 ] || n=1; echo "$n"; }
-programs() { [ -f "$tests/tests/gpu_tests.txt" ] && sed "s|^|$tests/tests/|" "$tests/tests/gpu_tests.txt"; }
+# That of several GPUs skips itself in one rank: run_two_ranks has it.
+programs() { [ -s "$tests/tests/gpu_tests.txt" ] && sed "/several_gpus/d; s|^|$tests/tests/|" "$tests/tests/gpu_tests.txt"; }
 
 run_test() {  # NAME COMMAND...
   local name=$1 log=$logs/$1.log; shift
@@ -51,7 +55,8 @@ run_test() {  # NAME COMMAND...
   local code=$? passed skipped
   passed=$(grep -c '^\[       OK' "$log"); skipped=$(grep -c '^\[  SKIPPED \].*ms)' "$log")
   case $code in
-    0) echo "| $name | $passed passed, $skipped skipped |" ;;
+    0) if [ "$passed" = 0 ] && [ "$gpus" -gt 0 ]; then status=1; echo "| $name | RAN NOTHING on a GPU: $skipped skipped, see $log |"
+      else echo "| $name | $passed passed, $skipped skipped |"; fi ;;
     124) status=1; echo "| $name | not finished in time, $passed passed |" ;;
     *) status=1; echo "| $name | FAILED ($code), $passed passed: $(grep '^\[  FAILED  \] [A-Za-z]*\.' "$log" | sort -u | sed 's/^\[  FAILED  \] //; s/ (.*//' | tr '\n' ' ')|"
       grep -B12 '^\[  FAILED  \]' "$log" | head -60 >&2; tail -5 "$log" >&2 ;;
@@ -59,8 +64,7 @@ run_test() {  # NAME COMMAND...
 }
 
 run_two_ranks() {  # a GPU for each, or one for both where NCCL can do that
-  local name='test_train_several_gpus, 2 ranks' gpus nccl
-  gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
+  local name='test_train_several_gpus, 2 ranks' nccl
   nccl=$("$python" -c 'import torch; print("%d%02d" % torch.cuda.nccl.version()[:2])' 2>/dev/null || echo 0)
   if ! command -v mpirun >/dev/null; then echo "| $name | not run: there is no mpirun |"; return; fi
   if [ "$gpus" -lt 2 ] && { [ "$gpus" = 0 ] || [ "$nccl" -lt 230 ]; }; then
@@ -72,7 +76,10 @@ run_two_ranks() {  # a GPU for each, or one for both where NCCL can do that
 
 run_tests() {
   echo '| GPU tests | result |'; echo '| --- | --- |'
-  programs >/dev/null || { echo "| $tests has no GPU tests (build with -DWEIGHTSCOPE_CUDA=ON) | not run |"; echo; return; }
+  programs >/dev/null || {
+    [ "$gpus" = 0 ] || status=1
+    echo "| $tests has no GPU tests (build with -DWEIGHTSCOPE_CUDA=ON) | not run |"; echo; return
+  }
   while read -r program; do run_test "$(basename "$program")" "$program"; done < <(programs)
   run_two_ranks
   echo
@@ -103,10 +110,9 @@ run_sanitizer() {
 }
 
 run_bench() {
-  if [ -z "$build" ]; then build=build/release; [ -x $build/weightscope_bench_step ] || build=build/dev; fi
   local kept=5
   [[ ${parts[*]} != *bench*sanitizer* ]] || kept=150
-  "$python" bench/gpu.py --build "$build" --seconds "$(($(left) - kept))" --json "$out/gpu.json" --library-path "$library_path" "${options[@]}" || status=1
+  "$python" bench/gpu.py ${build:+--build "$build"} ${out:+--json "$out/gpu.json"} --seconds "$(($(left) - kept))" --library-path "$library_path" "${options[@]}" || status=1
 }
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null || echo "There is no GPU here: tests skip themselves, nothing is measured."

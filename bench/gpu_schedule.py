@@ -9,6 +9,8 @@ from time import monotonic
 
 from workers import Command, Worker, WorkerError
 
+NO_TIME, NO_MEMORY = "no time left", "out of memory"
+
 
 class Clock:
     """Seconds left of those that a whole run may take."""
@@ -31,12 +33,15 @@ class Contender:
 
 @dataclass
 class Entry:
-    """What is known of a contender: blocks by round, and why there are none or fewer."""
+    """What is known of a contender: blocks by round, and why there are none or fewer. broken: it could not run, and
+    neither time nor memory were too short."""
 
     contender: Contender
     blocks: list[list[float]] = field(default_factory=list)
     device_bytes: int = 0
     note: str = ""
+    broken: bool = False
+    late: bool = False
     repetitions: int = 0
     worker: Worker | None = None
     guard: Timer | None = None
@@ -66,9 +71,14 @@ class Entry:
 
     def start(self, clock: Clock) -> None:
         self.worker = Worker(self.contender.command)
-        self.guard = Timer(max(1.0, clock.left()), self.worker.kill)
+        self.guard = Timer(max(1.0, clock.left()), self.end_late)
         self.guard.daemon = True
         self.guard.start()
+
+    def end_late(self) -> None:
+        self.late = True
+        if self.worker is not None:
+            self.worker.kill()
 
     def make_ready(self, block_seconds: float) -> None:
         assert self.worker is not None
@@ -88,7 +98,9 @@ class Entry:
         self.worker = None
 
     def fail(self, error: WorkerError) -> None:
-        self.note = f"{'ended early' if self.blocks else 'not measured'}: {reason(error)}"
+        why = NO_TIME if self.late else reason(error)
+        self.broken = why not in (NO_TIME, NO_MEMORY)
+        self.note = f"{'ended early' if self.blocks else 'not measured'}: {why}"
         print(f"  {error}", file=sys.stderr, flush=True)
         self.stop()
 
@@ -97,7 +109,7 @@ def reason(error: WorkerError) -> str:
     """One line of what a worker wrote last."""
     lines = [line.strip() for line in str(error).splitlines()[1:]]
     if any("out of memory" in line.lower() for line in lines):
-        return "out of memory"
+        return NO_MEMORY
     named = [line for line in lines if "error" in line.lower()]
     return (named or lines or [str(error)])[0][:120]
 
@@ -110,7 +122,7 @@ def start_all(entries: Sequence[Entry], block_seconds: float, clock: Clock) -> N
         if not entry.contender.resident:
             continue
         if clock.left() < entry.contender.start_seconds:
-            entry.note = "not measured: no time left"
+            entry.note = f"not measured: {NO_TIME}"
             continue
         entry.start(clock)
         waiting.append(entry)
@@ -133,7 +145,7 @@ def take_turn(entry: Entry, block_seconds: float, clock: Clock) -> None:
     if entry.note or (entry.worker is None and not visiting):
         return
     if clock.left() < (entry.contender.start_seconds if visiting else 0) + 2 * block_seconds:
-        entry.note = "no time for more rounds" if entry.blocks else "not measured: no time left"
+        entry.note = "no time for more rounds" if entry.blocks else f"not measured: {NO_TIME}"
         return
     try:
         if visiting:

@@ -1,6 +1,7 @@
 """What it costs GPT-2 124M to be safe, on two ranks: comparing replicas, writing checkpoints beside the training.
 
-Comparing: the hash of all that a rank compares, over a training step in the same run, at the default cadence.
+Comparing: the hash of all that a rank compares, on two ranks at once, over a training step in the same run, at the
+default cadence.
 Checkpoints: `weightscope train` itself, which logs how long training stood still and how long the writing took.
 Prints Markdown tables.
 """
@@ -27,7 +28,8 @@ ARRAYS = {"weights, moments in shards": 1, "weights and moments": 3}
 def comparing(arguments: argparse.Namespace) -> tuple[str, list[dict]]:
     step = our_command(arguments.build / "weightscope_bench_step", SHAPES["M"], "fp32", Mode(2, 1))
     digest = str(arguments.build / "weightscope_bench_digest")
-    launch = ["mpirun", "--bind-to", "none", "-n", "1"]
+    # Ranks hash at the same moment, and share the memory's bandwidth: two copies, not one alone.
+    launch = [sys.executable, str(Path(__file__).parent / "together.py"), "2"]
     commands = [step] + [
         Command(name, [*launch, digest, "--arrays", str(arrays), "--threads", "1"], 1)
         for name, arrays in ARRAYS.items()

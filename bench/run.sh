@@ -22,10 +22,11 @@ mkdir -p "$out" build
 cmake --preset release -DWEIGHTSCOPE_BENCH=ON >build/configure-bench.log 2>&1 || { cat build/configure-bench.log >&2; exit 1; }
 cmake --build --preset release --target weightscope weightscope_bench_step weightscope_bench_snapshot weightscope_bench_probe weightscope_bench_exchange weightscope_bench_digest
 [ $kind = full ] || cp docs/performance.md "$page"
-keep() {  # reads a table from standard input, shows it and puts it into the page
-  tee "$out/$1.md"
-  python bench/page.py "$page" "bench:$1" <"$out/$1.md"
-  rm "$out/$1.md"
+keep() {  # NAME COMMAND...: shows the table that the command prints and puts it into the page, unless the command fails half-way
+  local name=$1 partial=$out/$1.md.partial; shift
+  "$@" | tee "$partial"
+  python bench/page.py "$page" "bench:$name" <"$partial"
+  rm "$partial"
 }
 exchange() {
   echo '| GPT-2 124M, 2 ranks × 1 thread | weights | ranks × threads | ms | over the bare update |'
@@ -33,17 +34,17 @@ exchange() {
   for weights in "" --bf16; do mpirun --bind-to none -n 2 build/release/weightscope_bench_exchange $weights "${exchange[@]}"; done
 }
 ./launch/data.sh kjv
-python bench/snapshot.py "${options[@]}" --json "$out/snapshot.json" | keep snapshot
-python bench/train.py "${options[@]}" "${train[@]}" --json "$out/train.json" | keep train
-python bench/train.py "${options[@]}" "${beside[@]}" --peers transformers --json "$out/train-transformers.json" | keep transformers
-python bench/train.py "${options[@]}" "${dropout[@]}" --dropout 0.2 --modes 1x2 --json "$out/train-dropout.json" | keep dropout
-exchange | keep exchange
+keep snapshot python bench/snapshot.py "${options[@]}" --json "$out/snapshot.json"
+keep train python bench/train.py "${options[@]}" "${train[@]}" --json "$out/train.json"
+keep transformers python bench/train.py "${options[@]}" "${beside[@]}" --peers transformers --json "$out/train-transformers.json"
+keep dropout python bench/train.py "${options[@]}" "${dropout[@]}" --dropout 0.2 --modes 1x2 --json "$out/train-dropout.json"
+keep exchange exchange
 scaling() {
   python bench/scaling.py "${scaling[@]}" --json "$out/scaling.json"
   [ $kind = quick ] || python bench/scaling.py --shape M --ranks 1,2 --predict --json "$out/scaling-M.json"
 }
-scaling | keep scaling
-python bench/exposed.py | keep exposed
-python bench/loss_parity.py "${parity[@]}" --json "$out/loss_parity.json" | keep loss_parity
-python bench/reliability.py "${safe[@]}" --json "$out/reliability.json" | keep reliability
+keep scaling scaling
+keep exposed python bench/exposed.py
+keep loss_parity python bench/loss_parity.py "${parity[@]}" --json "$out/loss_parity.json"
+keep reliability python bench/reliability.py "${safe[@]}" --json "$out/reliability.json"
 echo "bench: wrote $out and $page"

@@ -7,6 +7,10 @@ export WEIGHTSCOPE_VENV=${WEIGHTSCOPE_VENV:-$weightscope_root/.venv}
 weightscope_build=$weightscope_root/build/release
 [ -z "${WEIGHTSCOPE_BINARY:-}" ] || weightscope_build=$(CDPATH='' cd -- "$(dirname -- "$WEIGHTSCOPE_BINARY")" && pwd)
 export PATH="$weightscope_build:$WEIGHTSCOPE_VENV/bin:$PATH"
+# NVIDIA's installer leaves PATH alone. Last: a compiler that somebody chose comes first.
+if ! command -v nvcc >/dev/null && [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ]; then
+  export PATH="$PATH:${CUDA_HOME:-/usr/local/cuda}/bin"
+fi
 # Containers often run as root, and a laptop has fewer cores than a test has ranks: OpenMPI refuses both unless told.
 if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 export OMPI_MCA_rmaps_base_oversubscribe=1

@@ -27,14 +27,41 @@ pass_on() { told=$1; [ -z "$step" ] || { say "$1 from Slurm, passed on to the ra
 trap 'pass_on USR1' USR1
 trap 'pass_on TERM' TERM
 
-# resolve CONFIG [OPTIONS of weightscope train]: run, steps, resolved. A configuration that is refused ends the job here.
+# resolve CONFIG [OPTIONS of weightscope train]: run, steps, resolved. A configuration that is refused ends the job here. What
+# fails otherwise (killed, a file system that is away) may work on another node; but a program that is not found at the first
+# attempt (126, 127) was never built.
 resolve() {
   known "$@"
-  local status=0
+  status=0
   resolved=$(weightscope check "${words_of_check[@]}" --ranks "${SLURM_NTASKS:-1}") || status=$?
-  [ "$status" = 0 ] || { say "not started: exit code $status"; exit "$status"; }
+  case $restarts:$status in
+    *:0) ;;
+    *:[2-6]|0:126|0:127) say "not started: exit code $status"; exit "$status" ;;
+    *)
+      say "weightscope check ended with $status on $(uname -n): another attempt"
+      sleep "${WEIGHTSCOPE_PAUSE:-10}"
+      requeue ;;
+  esac
   run=$(sed -n 's/^output: *//p' <<<"$resolved"); run=${run#\"}; run=${run%\"}
   steps=$(sed -n '/^train:/,/^[a-z]/s/^  steps: *//p' <<<"$resolved")
+}
+
+# What may matter to a run, one variable a line. Names that are known, since nobody can list all that open a door; whoever may
+# read the run could read it.
+environment() {
+  local line name value
+  while IFS= read -r -d '' line; do
+    name=${line%%=*} value=${line#*=}
+    case $name in
+      SLURM*|SBATCH_*|SRUN_*|OMPI_*|PMIX_*|PMI_*|PRTE_*|NCCL_*|UCX_*|UCC_*|FI_*|HCOLL_*|SHARP_*|WEIGHTSCOPE_*) ;;
+      OMP_*|GOMP_*|KMP_*|MKL_*|DNNL_*|ONEDNN_*|TORCH_*|PYTORCH_*|CUDA_*|CUBLAS*|CUDNN_*|NVIDIA_*|HDF5_*|MALLOC_*) ;;
+      PATH|LD_LIBRARY_PATH|LD_PRELOAD|PYTHONPATH|VIRTUAL_ENV|CONDA_PREFIX|LOADEDMODULES|HOSTNAME|PWD|TMPDIR|TZ|LANG|LC_*) ;;
+      *) continue ;;
+    esac
+    case ${name^^} in *TOKEN*|*SECRET*|*PASS*|*CREDENTIAL*|*KEY*|*AUTH*|*JWT*) continue ;; esac
+    value=${value//$'\n'/\\n}
+    printf '%s=%s\n' "$name" "$value"
+  done < <(env -0) | sed -E 's#://[^[:space:]]*@#://***@#g' | sort
 }
 
 # Everything that one may want to know later about this attempt, in a directory of its own: RUN/attempts/JOB-rRESTARTS.
@@ -42,8 +69,8 @@ record_attempt() {
   attempt=$run/attempts/$job-r$restarts began=$(date '+%FT%T')
   mkdir -p "$attempt"
   printf '%s\n' "$resolved" >"$attempt/config.yaml"
-  # Never what opens a door: whoever may read the run may read this.
-  env | grep -viE '^[^=]*(token|secret|passw|credential|api_?key|auth)[^=]*=' | sort >"$attempt/environment.txt" || true
+  # Once, here: judge takes its time for that of the start.
+  (umask 077; environment >"$attempt/environment.txt") || true
   scontrol show hostnames "$SLURM_JOB_NODELIST" >"$attempt/nodes.txt"
   scontrol -o show job "$job" >"$attempt/job.txt" || true
   {
@@ -125,13 +152,19 @@ failures_in_a_row() {
     saved = $9 } END { print n + 0 }' "$run/attempts.tsv"
 }
 
-# Puts the same job back into the queue, or ends it with the program's code.
+# Another attempt, as long as attempts get somewhere.
 go_on() {
-  local limit=${WEIGHTSCOPE_RESTARTS:-100} failures=${WEIGHTSCOPE_FAILURES:-3} failed state
+  local failures=${WEIGHTSCOPE_FAILURES:-3} failed
   [ "$status" != 0 ] || status=75
-  [ "$restarts" -lt "$limit" ] || { say "given up after $restarts restarts"; exit "$status"; }
   failed=$(failures_in_a_row) || failed=0
   [ "$failed" -lt "$failures" ] || { say "given up after $failures failures without a new checkpoint"; exit "$status"; }
+  requeue
+}
+
+# Puts the same job back into the queue, or ends it with the program's code.
+requeue() {
+  local limit=${WEIGHTSCOPE_RESTARTS:-100} state
+  [ "$restarts" -lt "$limit" ] || { say "given up after $restarts restarts"; exit "$status"; }
   # A job that somebody cancelled is COMPLETING by now and must stay dead. The controller may be away for a moment.
   for _ in 1 2 3 4 5 6; do
     state=$(scontrol -o show job "$job" | sed -n 's/.* JobState=\([A-Z_]*\).*/\1/p') || true

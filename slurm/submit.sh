@@ -3,6 +3,7 @@
 #   slurm/submit.sh train CONFIG [options of weightscope train] [-- options of sbatch]
 #   slurm/submit.sh sweep SWEEP.yaml [-- options of sbatch]
 # WEIGHTSCOPE_AT_ONCE=N: at most N runs of a sweep at a time.
+# Ends with 1 and "job N" when job N is submitted but not its report.
 set -euo pipefail
 what=${1:?usage: slurm/submit.sh train CONFIG | sweep SWEEP.yaml [-- options of sbatch]}; shift
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -31,7 +32,22 @@ case $what in
     array=("--array=0-$((runs - 1))${WEIGHTSCOPE_AT_ONCE:+%$WEIGHTSCOPE_AT_ONCE}") after=afterany ;;
   *) echo "submit: $what is not train or sweep" >&2; exit 2 ;;
 esac
-job=$(sbatch --parsable "${array[@]}" "$@" "$here/$what.sbatch" "${words[@]}")
+# The report runs where, and at whose expense, the training does.
+shared=() options=("$@")
+while [ $# -gt 0 ]; do
+  case $1 in
+    --account|--partition|--qos|--clusters|--cluster|--chdir|-[ApqMD]) shared+=("$1" "${2:?$1 needs a value}"); shift ;;
+    --account=*|--partition=*|--qos=*|--clusters=*|--cluster=*|--chdir=*|-[ApqMD]?*) shared+=("$1") ;;
+  esac
+  shift
+done
+job=$(sbatch --parsable "${array[@]}" "${options[@]}" "$here/$what.sbatch" "${words[@]}")
 job=${job%%;*}  # JOB;CLUSTER where there are several clusters
-report=$(sbatch --parsable --dependency="$after:$job" --kill-on-invalid-dep=yes "$here/report.sbatch" "$what" "${words[@]}")
-echo "job $job, report ${report%%;*}"
+printf 'job %s' "$job"  # at once: whatever becomes of the report, this one is in the queue
+report=$(sbatch --parsable --dependency="$after:$job" --kill-on-invalid-dep=yes "${shared[@]}" "$here/report.sbatch" "$what" "${words[@]}") || {
+  echo
+  printf 'submit: job %s is submitted, its report is not (see above): when the job has ended,\n  WEIGHTSCOPE_ROOT=%q sbatch %s\n' "$job" \
+    "$WEIGHTSCOPE_ROOT" "$(printf '%q ' "${shared[@]}" "$here/report.sbatch" "$what" "${words[@]}")" >&2
+  exit 1
+}
+echo ", report ${report%%;*}"

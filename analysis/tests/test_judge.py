@@ -1,5 +1,5 @@
-"""slurm/common.sh, judge: what the record of a run says about an attempt. The program is a stand-in here; tests/slurm
-has the real one, and a real Slurm."""
+"""slurm/common.sh: how an attempt starts and is written down, and what the record of a run says about it. The program
+is a stand-in here; tests/slurm has the real one, and a real Slurm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ ROOT = Path(__file__).resolve().parents[2]
 INSPECT = """#!/bin/sh
 [ "$1" = inspect ] && cat "$2/facts"
 """
+CHECK = """#!/bin/sh
+echo "output: run"
+exit {}
+"""
+SCONTROL = """#!/bin/sh
+[ "$1" = requeue ] && touch requeued
+echo " JobState=RUNNING "
+"""
+START = """set -euo pipefail
+. "$1/slurm/common.sh"
+resolve base.yaml
+record_attempt
+"""
 JUDGE = """set -euo pipefail
 . "$1/slurm/common.sh"
 run=run attempt=run/attempts/7-r0 steps=12 began=then status=$2 told=$3
@@ -21,24 +34,30 @@ echo "$verdict"
 """
 
 
+def bash(
+    folder: Path, tools: dict[str, str], script: str, *words: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    (folder / "tools").mkdir()
+    for name, text in tools.items():
+        (folder / "tools" / name).write_text(text)
+        (folder / "tools" / name).chmod(0o755)
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
+    mine |= {"WEIGHTSCOPE_BINARY": str(folder / "tools/weightscope"), "WEIGHTSCOPE_SITE": "none", "SLURM_JOB_ID": "7"}
+    mine |= {"SLURM_JOB_NODELIST": "n1", "WEIGHTSCOPE_PAUSE": "0"} | variables
+    command = ["bash", "-c", script, "bash", str(ROOT), *words]
+    return subprocess.run(command, cwd=folder, env=mine, capture_output=True, text=True, check=False)
+
+
 def judge(
     folder: Path, record: str, age: str, status: int, *, last: int = 11, restarts: int = 0, told: str = ""
 ) -> str:
     """The verdict on an attempt that ended with `status`. age: of the record, "older" or "newer" than the attempt."""
-    attempt, program = folder / "run/attempts/7-r0", folder / "tools/weightscope"
-    attempt.mkdir(parents=True)
-    program.parent.mkdir()
-    program.write_text(INSPECT)
-    program.chmod(0o755)
+    (folder / "run/attempts/7-r0").mkdir(parents=True)
     (folder / "run/facts").write_text(f'{{"status":"{record}","last_step":{last}}}\n')
     for file, when in (("attempts/7-r0/environment.txt", "12:00"), ("experiment.h5", age)):
         time = {"older": "11:00", "newer": "13:00"}.get(when, when)
         subprocess.run(["touch", "-d", f"2026-01-02 {time}", str(folder / "run" / file)], check=True)
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
-    mine |= {"WEIGHTSCOPE_BINARY": str(program), "WEIGHTSCOPE_SITE": "none", "SLURM_JOB_ID": "7"}
-    mine |= {"SLURM_JOB_NODELIST": "n1", "SLURM_RESTART_COUNT": str(restarts)}
-    words = ["bash", "-c", JUDGE, "judge", str(ROOT), str(status), told]
-    done = subprocess.run(words, cwd=folder, env=mine, capture_output=True, text=True, check=False)
+    done = bash(folder, {"weightscope": INSPECT}, JUDGE, str(status), told, SLURM_RESTART_COUNT=str(restarts))
     assert done.returncode == 0, done.stderr
     verdict = done.stdout.splitlines()[-1]
     assert (folder / "run/attempts.tsv").read_text().split("\t")[6:8] == [str(status), verdict]
@@ -87,3 +106,40 @@ def test_a_record_that_says_stopped_counts_for_its_own_attempt(
 
 def test_what_slurm_told_to_stop_goes_on(tmp_path: Path) -> None:
     assert judge(tmp_path, "running", "newer", 137, told="USR1") == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("status", "restarts", "again"),
+    [
+        *((code, 1, False) for code in (2, 3, 4, 5, 6)),
+        *((code, 1, True) for code in (1, 70, 126, 127, 137)),
+        (127, 0, False),  # not built
+        (137, 0, True),
+        (127, 3, False),  # WEIGHTSCOPE_RESTARTS
+    ],
+)
+def test_a_check_that_fails_on_a_node_does_not_end_a_job(
+    tmp_path: Path, status: int, restarts: int, again: bool
+) -> None:
+    tools = {"weightscope": CHECK.format(status), "scontrol": SCONTROL}
+    caps = {"SLURM_RESTART_COUNT": str(restarts), "WEIGHTSCOPE_RESTARTS": "3"}
+    done = bash(tmp_path, tools, START, **caps)
+    assert done.returncode == status
+    assert (tmp_path / "requeued").exists() == again, done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_opens_a_door_is_not_written_down(tmp_path: Path) -> None:
+    secret = dict.fromkeys(("SSHPASS", "SITE_TOKEN", "SLURM_JWT", "WEIGHTSCOPE_API_KEY", "ANYTHING"), "s3cret")
+    secret |= {"SITE_PRIVATE_KEY": "-----BEGIN\ns3cret\nSLURM_X=s3cret\n-----END"}
+    secret |= {"WEIGHTSCOPE_DATA": "store://me:s3/c@ret@host/data", "BASH_FUNC_module%%": "() {\n echo s3cret\n}"}
+    plain = {"OMP_NUM_THREADS": "2", "SLURM_JOB_NAME": "two\nlines", "NCCL_DEBUG": "WARN"}
+    done = bash(tmp_path, {"weightscope": CHECK.format(0), "scontrol": SCONTROL}, START, **secret, **plain)
+    assert done.returncode == 0, done.stderr
+    file = tmp_path / "run/attempts/7-r0/environment.txt"
+    lines = file.read_text().splitlines()
+    assert not [line for line in lines if "s3" in line or "ret@" in line or "=" not in line]
+    wanted = {"OMP_NUM_THREADS=2", "SLURM_JOB_NAME=two\\nlines", "NCCL_DEBUG=WARN", "SLURM_JOB_ID=7"}
+    assert wanted | {"WEIGHTSCOPE_DATA=store://***@host/data"} <= set(lines)
+    assert [line for line in lines if line.startswith("PATH=")]
+    assert file.stat().st_mode & 0o077 == 0

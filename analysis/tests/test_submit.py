@@ -1,8 +1,9 @@
-"""slurm/submit.sh: what the program refuses is not submitted. Slurm is a stand-in here; tests/slurm has a real one."""
+"""slurm/submit.sh: what is submitted, and what is said of it. Slurm is a stand-in here; tests/slurm has a real one."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ if any(word.startswith("optimzer") for word in words):
     sys.exit(2)
 """
 SBATCH = """#!/bin/sh
+case "$*" in *{refused}*) echo "sbatch: error: no" >&2; exit 1 ;; esac
 echo "$*" >>{jobs}
 echo 7
 """
@@ -32,12 +34,14 @@ def script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def submit(folder: Path, *words: str, works: int = 0) -> tuple[subprocess.CompletedProcess[str], str]:
-    """What the script said, and the jobs that reached Slurm."""
+def submit(
+    folder: Path, *words: str, works: int = 0, refused: str = "nothing"
+) -> tuple[subprocess.CompletedProcess[str], str]:
+    """What the script said, and the jobs that reached Slurm. refused: a word of those that do not."""
     tools, jobs = folder / "tools", folder / "jobs"
     tools.mkdir(exist_ok=True)
     script(tools / "weightscope", CHECK.format(python=sys.executable, works=works))
-    script(tools / "sbatch", SBATCH.format(jobs=jobs))
+    script(tools / "sbatch", SBATCH.format(jobs=jobs, refused=refused))
     (folder / "base.yaml").write_text(BASE)
     mine = {**os.environ, "WEIGHTSCOPE_BINARY": str(tools / "weightscope")}
     done = subprocess.run(
@@ -86,3 +90,30 @@ def test_where_the_program_does_not_run_the_jobs_find_out(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert "not checked, since weightscope does not run here" in done.stderr
     assert len(jobs.splitlines()) == 2
+
+
+def test_the_report_runs_where_the_training_does(tmp_path: Path) -> None:
+    place, size = "--partition=gpu -A mine -qlong --clusters c --chdir=/x", "--nodes=2 --gpus-per-node=8"
+    done, jobs = submit(tmp_path, "train", "base.yaml", "--", *place.split(), *size.split())
+    assert done.returncode == 0, done.stderr
+    training, report = jobs.splitlines()
+    assert training.startswith(f"--parsable {place} {size} ")
+    assert f" {place} /" in report
+    assert "--nodes" not in report
+    assert "--gpus" not in report
+
+
+def test_the_number_of_a_job_is_known_although_its_report_was_refused(tmp_path: Path) -> None:
+    done, jobs = submit(tmp_path, "train", "base.yaml", "--", "-p", "gpu", refused="report.sbatch")
+    assert done.returncode == 1
+    assert done.stdout == "job 7\n"
+    assert "job 7 is submitted, its report is not" in done.stderr
+    assert re.search(r"sbatch -p gpu \S+/report.sbatch train base.yaml", done.stderr)
+    assert len(jobs.splitlines()) == 1
+
+
+def test_nothing_is_said_to_be_submitted_that_was_refused(tmp_path: Path) -> None:
+    done, jobs = submit(tmp_path, "train", "base.yaml", refused="train.sbatch")
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert jobs == ""
