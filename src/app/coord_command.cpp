@@ -29,8 +29,7 @@ void refuse_unwritable(const std::filesystem::path& path) {
   require(!std::filesystem::is_directory(path, unknown), Fault::output,
           "cannot write " + path.string() + ": it is a directory");
   const auto folder = path.parent_path() / ".";  // with the dot a file is no folder
-  require(::access(folder.c_str(), W_OK | X_OK) == 0, Fault::output,
-          system_message("cannot write", path.string()));
+  require_system(::access(folder.c_str(), W_OK | X_OK) == 0, Fault::output, "cannot write", path.string());
 }
 
 }  // namespace

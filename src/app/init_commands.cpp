@@ -69,7 +69,7 @@ int run_init(const Context& context, const InitArguments& arguments) {
                       {config.model.layers, config.model.heads, static_cast<int>(store.parameters().size())});
     snapshot.update_ratio.assign(store.parameters().size(), std::numeric_limits<double>::quiet_NaN());
     file.append(snapshot);
-    file.close("finished", 0, 0);
+    file.close("finished", 0);
   }
   return print(report, arguments.format);
 }

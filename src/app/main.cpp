@@ -3,9 +3,12 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <optional>
 
 #include "app/cli.hpp"
@@ -20,8 +23,25 @@ std::atomic<int> stop_signal{0};
 
 extern "C" void request_stop(int number) { stop_signal = number; }
 
-/// TERM is heard as often as it comes: launchers repeat it, and have KILL. The second INT is somebody at a
-/// terminal who does not want to wait until all is saved.
+std::atomic<std::int64_t> interrupted_ms{0};  ///< when the first INT came; 0: none has
+
+/// The second INT is somebody at a terminal who does not want to wait until all is saved. Within a second it
+/// is the first one, told twice: timeout(1) and launchers send it to a process and to its group.
+extern "C" void interrupt(int number) {
+  constexpr std::int64_t kOneKeyPress_ms = 1000;
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t ms = std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  std::int64_t first = 0;
+  if (interrupted_ms.compare_exchange_strong(first, ms)) {
+    stop_signal = number;
+  } else if (ms - first > kOneKeyPress_ms) {
+    ::signal(number, SIG_DFL);
+    ::raise(number);  // delivered when this handler returns
+  }
+}
+
+/// TERM is heard as often as it comes: launchers repeat it, and have KILL.
 void listen(bool command_saves) {
   struct sigaction ours {};
   ours.sa_handler = request_stop;
@@ -29,7 +49,7 @@ void listen(bool command_saves) {
   for (const int harmless : {SIGUSR1, SIGUSR2}) ::sigaction(harmless, &ours, nullptr);  // in every command
   if (!command_saves) return;
   ::sigaction(SIGTERM, &ours, nullptr);
-  ours.sa_flags |= static_cast<int>(SA_RESETHAND);
+  ours.sa_handler = interrupt;
   ::sigaction(SIGINT, &ours, nullptr);
 }
 

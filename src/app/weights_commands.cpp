@@ -27,7 +27,7 @@ class WorkDirectory {
     const auto beside = path.parent_path();
     if (!beside.empty()) make_directories(beside);
     auto name = (beside / ".measure-XXXXXX").string();
-    require(::mkdtemp(name.data()) != nullptr, Fault::output, system_message("cannot create", name));
+    require_system(::mkdtemp(name.data()) != nullptr, Fault::output, "cannot create", name);
     path_ = name;
   }
   ~WorkDirectory() {
@@ -67,7 +67,7 @@ int run_measure(const Context& context, const MeasureArguments& arguments) {
   {
     auto file = ExperimentFile::create(work.path(), header);
     file.append(snapshot);
-    file.close("finished", snapshot.step, 0);
+    file.close("finished", 0);
   }
   rename_durably(work.path() / "experiment.h5", arguments.output);
   log_info("measured " + arguments.model + " into " + arguments.output);

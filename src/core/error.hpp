@@ -44,7 +44,11 @@ class Error : public std::runtime_error {
 /// Throws Error{fault, message} unless `ok`.
 void require(bool ok, Fault fault, const std::string& message);
 
-/// "what PATH: strerror(errno)", for a system call that just failed.
+/// "what PATH: strerror(errno)", for a system call that just failed. Never as an argument beside that call:
+/// which of two arguments comes first is the compiler's choice.
 std::string system_message(const std::string& what, const std::string& path);
+
+/// Throws Error{fault, system_message(what, path)} unless `ok`, the outcome of a system call.
+void require_system(bool ok, Fault fault, const std::string& what, const std::string& path);
 
 }  // namespace weightscope

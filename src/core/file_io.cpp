@@ -27,7 +27,7 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::string& path
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    require(n > 0, Fault::output, system_message("cannot write", path));
+    require_system(n > 0, Fault::output, "cannot write", path);
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
 }
@@ -39,7 +39,7 @@ std::string read_file(const std::filesystem::path& path, Fault fault, std::uint6
   std::error_code unknown;
   require(!std::filesystem::is_directory(path, unknown), fault,
           "cannot read " + path.string() + ": it is a directory");
-  require(in.good(), fault, system_message("cannot read", path.string()));
+  require_system(in.good(), fault, "cannot read", path.string());
   std::string text;
   std::array<char, 65536> part{};
   while (in.read(part.data(), part.size()) || in.gcount() > 0) {
@@ -49,7 +49,7 @@ std::string read_file(const std::filesystem::path& path, Fault fault, std::uint6
                 " bytes; this is another kind of file");
   }
   // A disk's error would otherwise be the end of a shorter file.
-  require(!in.bad(), fault, system_message("cannot read", path.string()));
+  require_system(!in.bad(), fault, "cannot read", path.string());
   return text;
 }
 
@@ -61,10 +61,10 @@ bool is_there(const std::filesystem::path& path) noexcept {
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   const std::string temporary = path.string() + ".tmp";
   Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-  require(file.fd >= 0, Fault::output, system_message("cannot create", temporary));
+  require_system(file.fd >= 0, Fault::output, "cannot create", temporary);
   write_all(file.fd, bytes, temporary);
-  require(::fsync(file.fd) == 0, Fault::output, system_message("cannot flush", temporary));
-  require(::close(file.release()) == 0, Fault::output, system_message("cannot close", temporary));
+  require_system(::fsync(file.fd) == 0, Fault::output, "cannot flush", temporary);
+  require_system(::close(file.release()) == 0, Fault::output, "cannot close", temporary);
   rename_durably(temporary, path);
 }
 
@@ -74,14 +74,12 @@ void write_file_atomically(const std::filesystem::path& path, const std::string&
 
 void sync_path(const std::filesystem::path& path) {
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  require(file.fd >= 0 && ::fsync(file.fd) == 0, Fault::output,
-          system_message("cannot flush", path.string()));
+  require_system(file.fd >= 0 && ::fsync(file.fd) == 0, Fault::output, "cannot flush", path.string());
 }
 
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to,
                     const std::function<void()>& renamed) {
-  require(std::rename(from.c_str(), to.c_str()) == 0, Fault::output,
-          system_message("cannot rename to", to.string()));
+  require_system(std::rename(from.c_str(), to.c_str()) == 0, Fault::output, "cannot rename to", to.string());
   renamed();
   const auto folder = to.parent_path();
   sync_path(folder.empty() ? std::filesystem::path(".") : folder);

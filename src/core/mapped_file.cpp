@@ -11,7 +11,7 @@ namespace weightscope {
 
 MappedFile map_file(const std::filesystem::path& path, Fault fault) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  require(fd >= 0, fault, system_message("cannot read", path));
+  require_system(fd >= 0, fault, "cannot read", path);
   struct stat status {};
   const bool known = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
   const auto size = known ? static_cast<std::size_t>(status.st_size) : 0;

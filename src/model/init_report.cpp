@@ -46,9 +46,11 @@ std::string p_text(double p) {
   return text;
 }
 
+constexpr const char* kNotFinite = "fail: not finite";
+
 /// What needs no test: "" or the verdict.
 std::string judge_exactly(const Summary& s, const Distribution& d) {
-  if (s.nonfinite > 0) return "fail: not finite";
+  if (s.nonfinite > 0) return kNotFinite;
   if (d.family == Family::constant)
     return static_cast<double>(s.min) == d.spread && static_cast<double>(s.max) == d.spread
                ? "pass"
@@ -118,10 +120,11 @@ InitReport report_initialization(const ParamStore& store, const std::vector<Plan
 
 InitReport imported(InitReport report, const std::string& from) {
   for (auto& row : report.rows)
-    row.scheme = "from " + from, row.verdict = "imported",
+    row.scheme = "from " + from, row.verdict = row.verdict == kNotFinite ? kNotFinite : "imported",
     row.expected_std = row.p_std = row.p_mean = row.p_shape = std::nan("");
   report.notes.clear();
-  report.pass = true;
+  report.pass = std::none_of(report.rows.begin(), report.rows.end(),
+                             [](const auto& row) { return row.verdict == kNotFinite; });
   return report;
 }
 

@@ -35,7 +35,7 @@ InitReport report_initialization(std::span<const AuditedTensor> tensors,
 /// Of the master weights; call on rank 0.
 InitReport report_initialization(const ParamStore& store, const std::vector<PlannedInit>& plan);
 
-/// The report of weights that came from elsewhere: nothing is expected of them.
+/// The report of weights that came from elsewhere: nothing is expected of them but that they are numbers.
 InitReport imported(InitReport report, const std::string& from);
 
 std::string to_text(const InitReport& report);  ///< aligned table, notes, verdict

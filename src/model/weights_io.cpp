@@ -138,6 +138,15 @@ bool describes_its_model(const std::filesystem::path& from) {
   return !resolve_checkpoint(from).empty() || is_there(from / "config.json");
 }
 
+/// Hugging Face's GPT-2 always has biases; export_hf writes zeros for those that a model lacks.
+bool biases_are_zero(const std::filesystem::path& from, const ModelConfig& theirs) {
+  const auto file = Safetensors::open(from / "model.safetensors");
+  const auto table = parameter_table(theirs);
+  return std::all_of(table.begin(), table.end(), [&](const Parameter& p) {
+    return !p.name.ends_with(".bias") || tensor_of(hf_tensor(file, p), file.path()).eq(0).all().item<bool>();
+  });
+}
+
 }  // namespace
 
 void load_initial_weights(const RunConfig& config, const ParamStore& store) {
@@ -146,6 +155,8 @@ void load_initial_weights(const RunConfig& config, const ParamStore& store) {
   auto theirs = ModelConfig();
   if (describes_its_model(from)) {
     theirs = model_of(from);
+    if (theirs.bias && !config.model.bias && resolve_checkpoint(from).empty())
+      theirs.bias = !biases_are_zero(from, theirs);
     expect_same_architecture(config.model, theirs, from.string());
   }
   for (const auto& [what, now, then] :

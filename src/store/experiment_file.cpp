@@ -87,6 +87,13 @@ void ExperimentFile::Impl::write_tail(const Snapshot& snapshot) const {
   rename_durably(temporary, path);
 }
 
+/// Up to what stands in the rows: an update that was begun and failed is none.
+void ExperimentFile::Impl::segment_goes_to(double seconds) {
+  if (!segment) return;
+  segment->end_step = std::max(updates, segment->start_step);
+  segment->seconds = seconds;
+}
+
 void ExperimentFile::Impl::fold_all(const std::string& status) {
   fold({files, header, identity, pending, segment, status}, [&] {
     begun = begun || !pending_rows<SegmentRow>().empty();
@@ -176,17 +183,14 @@ void ExperimentFile::append(const Snapshot& snapshot) {
 
 void ExperimentFile::seal() {
   const auto lock = hdf5::exclusive();
-  if (impl_->segment) {
-    impl_->segment->end_step = std::max(impl_->updates, impl_->segment->start_step);
-    impl_->segment->seconds = std::chrono::duration<double>(Clock::now() - impl_->segment_began).count();
-  }
+  impl_->segment_goes_to(std::chrono::duration<double>(Clock::now() - impl_->segment_began).count());
   impl_->fold_all("running");
 }
 
-void ExperimentFile::close(const std::string& status, std::int64_t end_step, double seconds) {
+void ExperimentFile::close(const std::string& status, double seconds) {
   const auto lock = hdf5::exclusive();
-  if (impl_->segment)
-    impl_->segment->end_step = end_step, impl_->segment->seconds = seconds, impl_->segment->status = status;
+  impl_->segment_goes_to(seconds);
+  if (impl_->segment) impl_->segment->status = status;
   impl_->fold_all(status == kRolledBack ? "running" : status);
   std::error_code ignored;
   fs::remove(impl_->files.tail(), ignored);  // empty: a closed run is one file

@@ -98,8 +98,9 @@ class ExperimentFile {
   /// every 64 snapshots.
   void seal();
   /// Seals with the rows still pending and the final status of the segment and, but for kRolledBack, of the
-  /// file: finished, stopped or failed. seconds: wall time of the segment.
-  void close(const std::string& status, std::int64_t end_step, double seconds);
+  /// file: finished, stopped or failed. seconds: wall time of the segment; its end_step follows from the
+  /// rows.
+  void close(const std::string& status, double seconds);
 
   const std::vector<std::string>& differences() const;
   std::string uuid() const;

@@ -38,6 +38,7 @@ struct ExperimentFile::Impl {
   void check(const ProbeRow& row) const;
   void check(const SpectraRow& row) const;
   void write_tail(const Snapshot& snapshot) const;
+  void segment_goes_to(double seconds);
   void fold_all(const std::string& status);
 };
 

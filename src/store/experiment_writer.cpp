@@ -21,7 +21,6 @@ struct Seal {
 };
 struct Close {
   std::string status;
-  std::int64_t end_step;
   double seconds;
 };
 using Command =
@@ -35,7 +34,7 @@ void run(ExperimentFile& file, const AlarmRow& row) { file.add(row); }
 void run(ExperimentFile& file, const SegmentRow& row) { file.begin_segment(row); }
 void run(ExperimentFile& file, const Snapshot& snapshot) { file.append(snapshot); }
 void run(ExperimentFile& file, const Seal&) { file.seal(); }
-void run(ExperimentFile& file, const Close& c) { file.close(c.status, c.end_step, c.seconds); }
+void run(ExperimentFile& file, const Close& c) { file.close(c.status, c.seconds); }
 
 constexpr std::size_t kRoom = 65536;
 /// Snapshots that may wait for a disk that is full, over those that may wait for a slow one.
@@ -182,8 +181,8 @@ std::shared_future<void> ExperimentWriter::seal() {
   return done->get_future().share();
 }
 
-void ExperimentWriter::close(const std::string& status, std::int64_t end_step, double seconds) {
-  impl_->push(Close{status, end_step, seconds});
+void ExperimentWriter::close(const std::string& status, double seconds) {
+  impl_->push(Close{status, seconds});
   impl_->flush();
 }
 

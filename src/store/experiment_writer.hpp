@@ -33,7 +33,7 @@ class ExperimentWriter {
   /// Ready when everything added so far is sealed and on disk; or holds the error.
   std::shared_future<void> seal();
   /// Waits: the file is on disk when this returns.
-  void close(const std::string& status, std::int64_t end_step, double seconds);
+  void close(const std::string& status, double seconds);
 
   /// Waits for everything added so far. A patient one gives up after a few more attempts.
   void flush();

@@ -55,7 +55,7 @@ void reserve(const Probe& probe, const fs::path& run, std::int64_t bytes) {
 void preflight(const fs::path& run, std::int64_t bytes) {
   Probe probe{run / ".preflight", run / ".preflight-renamed"};
   const auto expect = [&](bool ok, const char* what) {
-    require(ok, Fault::output, system_message(what, probe.path.string()));
+    require_system(ok, Fault::output, what, probe.path.string());
   };
   probe.fd = ::open(probe.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   expect(probe.fd >= 0, "cannot create");

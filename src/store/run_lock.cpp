@@ -27,9 +27,9 @@ void write_holder(int fd, const std::string& path) {
   std::array<char, 128> host{};
   ::gethostname(host.data(), host.size() - 1);
   const std::string line = "process " + std::to_string(::getpid()) + " on " + host.data() + "\n";
-  require(::ftruncate(fd, 0) == 0 &&
-              ::pwrite(fd, line.data(), line.size(), 0) == static_cast<ssize_t>(line.size()),
-          Fault::output, system_message("cannot write", path));
+  require_system(::ftruncate(fd, 0) == 0 &&
+                     ::pwrite(fd, line.data(), line.size(), 0) == static_cast<ssize_t>(line.size()),
+                 Fault::output, "cannot write", path);
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ RunLock RunLock::acquire(const std::filesystem::path& directory) {
   make_directories(directory);
   const std::string path = directory / ".lock";
   RunLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  require(lock.fd_ >= 0, Fault::output, system_message("cannot open", path));
+  require_system(lock.fd_ >= 0, Fault::output, "cannot open", path);
   int status = 0;
   while ((status = ::flock(lock.fd_, LOCK_EX | LOCK_NB)) != 0 && errno == EINTR) {
   }
@@ -46,7 +46,7 @@ RunLock RunLock::acquire(const std::filesystem::path& directory) {
     throw Error(Fault::busy, directory.string() + " is in use by " + holder_of(lock.fd_) +
                                  " (two jobs would overwrite each other's results) wait for it or give "
                                  "another --output");
-  require(status == 0, Fault::output, system_message("cannot lock", path));
+  require_system(status == 0, Fault::output, "cannot lock", path);
   write_holder(lock.fd_, path);
   return lock;
 }

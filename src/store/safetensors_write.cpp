@@ -24,7 +24,7 @@ class DurableWriter {
   explicit DurableWriter(const std::filesystem::path& path)
       : path_(path), temporary_(path.string() + ".tmp") {
     fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    require(fd_ >= 0, Fault::output, system_message("cannot create", temporary_));
+    require_system(fd_ >= 0, Fault::output, "cannot create", temporary_);
   }
   DurableWriter(const DurableWriter&) = delete;
   DurableWriter& operator=(const DurableWriter&) = delete;
@@ -35,13 +35,13 @@ class DurableWriter {
     while (!bytes.empty()) {
       const auto n = ::write(fd_, bytes.data(), std::min<std::size_t>(bytes.size(), 1U << 30));
       if (n < 0 && errno == EINTR) continue;
-      require(n > 0, Fault::output, system_message("cannot write", temporary_));
+      require_system(n > 0, Fault::output, "cannot write", temporary_);
       bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
   }
   void finish() {
-    require(::fsync(fd_) == 0, Fault::output, system_message("cannot flush", temporary_));
-    require(::close(std::exchange(fd_, -1)) == 0, Fault::output, system_message("cannot close", temporary_));
+    require_system(::fsync(fd_) == 0, Fault::output, "cannot flush", temporary_);
+    require_system(::close(std::exchange(fd_, -1)) == 0, Fault::output, "cannot close", temporary_);
     rename_durably(temporary_, path_);
   }
 

@@ -45,7 +45,16 @@ std::string text_of(const std::filesystem::path& file) {
   return !file.empty() && std::filesystem::exists(file, error) ? read_file(file, Fault::input) : "";
 }
 
-/// A cache that cannot be written is no reason to stop.
+/// A cache that cannot be read or written is no reason to stop.
+std::string remembered(const std::filesystem::path& file) {
+  try {
+    return text_of(file);
+  } catch (const std::exception& e) {
+    log_debug(std::string("gemm choices were not remembered: ") + e.what());
+    return "";
+  }
+}
+
 void remember(const std::filesystem::path& file, const std::string& text) {
   try {
     if (file.empty()) return;
@@ -99,10 +108,21 @@ ops::GemmBackend challenger(at::ScalarType work) {
   return work == at::kBFloat16 ? ops::GemmBackend::widened : ops::GemmBackend::torch_onednn;
 }
 
+/// What a text holds for runs of this type: a cache, or the file of an attempt that died before its first
+/// step, may hold another type's.
+ops::GemmChoice fitting(const std::string& text, at::ScalarType work) {
+  ops::GemmChoice choice;
+  const auto parsed = ops::GemmChoice::parse(text);
+  for (const auto& [shape, backend] : parsed.all())
+    if (backend == ops::GemmBackend::aten || backend == challenger(work)) choice.set(shape, backend);
+  return choice;
+}
+
 ops::GemmChoice measured(const std::vector<ops::GemmShape>& shapes, ops::GemmChoice known,
                          at::ScalarType work) {
   for (const auto& shape : shapes)
     if (!known.all().contains(shape)) known.set(shape, fastest(shape, work));
+  ::malloc_trim(0);  // the operands of the trials go back to the system
   return known;
 }
 
@@ -110,19 +130,21 @@ bool covers(const ops::GemmChoice& choice, const std::vector<ops::GemmShape>& sh
   return std::all_of(shapes.begin(), shapes.end(), [&](const auto& s) { return choice.all().contains(s); });
 }
 
+/// From the run's file, the user's cache and measurements, in this order; `in_file`: the file said it all.
 ops::GemmChoice automatic(const std::vector<ops::GemmShape>& shapes, const HostComm& host,
-                          at::ScalarType work, const std::filesystem::path& file) {
+                          at::ScalarType work, const std::filesystem::path& file, bool& in_file) {
   const auto cache = cache_file(work);
   std::string known;
-  if (host.is_root()) {
+  host.together([&] {
+    if (!host.is_root()) return;
     known = text_of(file);
-    if (!covers(ops::GemmChoice::parse(known), shapes)) known = text_of(cache) + known;
-  }
-  auto choice = ops::GemmChoice::parse(host.broadcast(known));
+    in_file = covers(fitting(known, work), shapes);
+    if (!in_file) known = remembered(cache) + known;
+  });
+  auto choice = fitting(host.broadcast(known), work);
   if (covers(choice, shapes)) return choice;
-  const auto mine = measured(shapes, choice, work);
-  ::malloc_trim(0);  // the operands of the trials go back to the system
-  choice = ops::GemmChoice::parse(host.broadcast(mine.text()));
+  host.together([&] { choice = measured(shapes, choice, work); });
+  choice = ops::GemmChoice::parse(host.broadcast(choice.text()));
   if (host.is_root()) remember(cache, choice.text());
   return choice;
 }
@@ -174,24 +196,32 @@ ops::GemmChoice choose_gemms(const RunConfig& config, DevicePlace place, const H
   if (policy != GemmPolicy::automatic) {
     const auto backend =
         policy == GemmPolicy::torch_onednn ? ops::GemmBackend::torch_onednn : ops::GemmBackend::widened;
-    require(ops::available(backend, work), Fault::config,
-            "train.gemm = torch-onednn: this LibTorch does not export the function it needs, or not for this "
-            "processor (it wants AVX-512); use auto");
+    host.together([&] {
+      require(ops::available(backend, work), Fault::config,
+              "train.gemm = torch-onednn: this LibTorch does not export the function it needs, or not for "
+              "this processor (it wants AVX-512); use auto");
+    });
     for (const auto& shape : shapes) choice.set(shape, backend);
     return choice;
   }
   if (config.parallel.reduction == Reduction::reproducible || shapes.empty()) return {};
   const auto file = run.empty() ? run : run / "gemm.txt";
-  choice = automatic(shapes, host, work, file);
-  // The run may have begun, and rank 0 be, on another processor; and its file may be of an attempt with
-  // another precision.
+  bool in_file = false;
+  choice = automatic(shapes, host, work, file, in_file);
+  // The run may have begun, and rank 0 be, on another processor.
   const auto other = challenger(work);
   const bool everywhere = host.max(std::int64_t{!ops::available(other, work)}) == 0;
   ops::GemmChoice used;
   for (const auto& shape : shapes)
     used.set(shape, everywhere && choice.of(shape) == other ? other : ops::GemmBackend::aten);
-  if (host.is_root() && !file.empty())
-    write_file_atomically(file, "# product rows in out backend\n" + used.text());
+  host.together([&] {
+    if (!host.is_root() || file.empty()) return;
+    if (!in_file)
+      write_file_atomically(file, "# product rows in out backend\n" + used.text());
+    else if (std::any_of(shapes.begin(), shapes.end(),
+                         [&](const auto& s) { return used.of(s) != choice.of(s); }))
+      log_info("gemm.txt names products that a processor of this job lacks; it goes on with LibTorch's own");
+  });
   return used;
 }
 

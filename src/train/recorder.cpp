@@ -114,9 +114,9 @@ void Recorder::flush() {
   if (writer_) writer_->flush();
 }
 
-void Recorder::close(const std::string& status, std::int64_t end_step, double seconds) {
+void Recorder::close(const std::string& status, double seconds) {
   if (!writer_) return;
-  writer_->close(status, end_step, seconds);
+  writer_->close(status, seconds);
   writer_->flush();
 }
 

@@ -50,7 +50,7 @@ class Recorder {
   bool failing() const { return writer_ && writer_->failing(); }
   /// Everything recorded so far is on disk when this returns.
   void flush();
-  void close(const std::string& status, std::int64_t end_step, double seconds);
+  void close(const std::string& status, double seconds);
   /// Differences between rows of an earlier attempt and the recomputed ones; rank 0.
   std::vector<std::string> differences();
 

@@ -38,7 +38,7 @@ RunLog::RunLog(const std::filesystem::path& run, std::int64_t step, bool patient
     write_file_atomically(path_, keep);
   }
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  require(fd_ >= 0, Fault::output, system_message("cannot open", path_.string()));
+  require_system(fd_ >= 0, Fault::output, "cannot open", path_.string());
 }
 
 RunLog::~RunLog() { ::close(fd_); }

@@ -86,8 +86,7 @@ void Trainer::open(const HostComm& host) {
   warm_up(types_of(config_.train.precision));
   open_data();
   open_run(options_.resume);
-  ops::GemmChoice gemms;
-  host.together([&] { gemms = choose_gemms(config_, place_, host, run_); });
+  const auto gemms = choose_gemms(config_, place_, host, run_);
   start_bytes_ =
       resident_bytes() - program_bytes();  // with everything that the libraries keep once they have been used
   host.together([&] {
@@ -165,7 +164,10 @@ void Trainer::initialize_weights() {
       init_report_ = report_initialization(*store_, plan);
       if (!config_.init.from.empty()) init_report_ = imported(std::move(init_report_), config_.init.from);
       require(init_report_.pass, Fault::numeric,
-              "the initialization does not follow its scheme; weightscope init shows which tensor");
+              (config_.init.from.empty()
+                   ? "the initialization does not follow its scheme"
+                   : "init.from = " + config_.init.from + " holds weights that are not finite") +
+                  "; weightscope init shows which tensor");
       if (config_.monitor.displacement)
         write_safetensors(run_ / "initial.safetensors", named_tensors(*store_, store_->master(), "").refs,
                           {});

@@ -90,7 +90,7 @@ RunStatus Trainer::train() {
     return roll_back(back.alarm);
   } catch (const Error& e) {
     progress_->pause();
-    if (e.scope() == Error::Scope::everywhere) recorder_->close("failed", done, seconds_since(start_));
+    if (e.scope() == Error::Scope::everywhere) recorder_->close("failed", seconds_since(start_));
     throw;
   } catch (const std::exception&) {
     progress_->pause();
@@ -99,7 +99,7 @@ RunStatus Trainer::train() {
   progress_->pause();
   note_memory(done);
   host_->together([&] {
-    recorder_->close(status.status, done, seconds_since(start_));
+    recorder_->close(status.status, seconds_since(start_));
     for (const auto& line : recorder_->differences())
       log_warning("recomputed rows differ from the earlier attempt: " + line);
   });
@@ -259,7 +259,7 @@ void Trainer::note_nonfinite(std::int64_t step, const StepResult& result) {
 RunStatus Trainer::roll_back(const AlarmRow& alarm) {
   host_->together([&] {
     if (config_.train.write_errors == OnWriteError::abort) saver_->finish();  // else it comes once more
-    recorder_->close(kRolledBack, alarm.step, seconds_since(start_));
+    recorder_->close(kRolledBack, seconds_since(start_));
   });
   return {kRolledBack, newest_checkpoint(), val_loss_, alarm};
 }

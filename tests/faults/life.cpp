@@ -59,7 +59,7 @@ void live(const std::filesystem::path& run, std::int64_t steps) {
     checkpoints.begin({info, model, optimizer, sealed, [] { return false; }});
   }
   checkpoints.finish();
-  record.close("finished", steps, 1);
+  record.close("finished", 1);
   for (const auto& line : record.differences()) throw Error(Fault::internal, line);
 }
 

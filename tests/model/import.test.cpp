@@ -2,6 +2,7 @@
 // is taken.
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <fstream>
 #include <functional>
 
@@ -9,6 +10,8 @@
 #include "core/error.hpp"
 #include "model/gpt.hpp"
 #include "model/hf_config.hpp"
+#include "model/init_report.hpp"
+#include "model/initialize.hpp"
 #include "model/weights_io.hpp"
 #include "support/scratch.hpp"
 
@@ -45,6 +48,12 @@ TEST(HfConfig, RefusesValuesOfTheWrongKindAndAbsurdSizes) {
         {"{" + kGood + R"(,"tie_word_embeddings":"yes"})", "must be boolean"},
         {"{" + kGood + R"(,"n_inner":1e3})", "n_inner"},
         {"{" + kGood + R"(,"n_inner":200})", "model.mlp_ratio = 100 is outside"},
+        {"{" + kGood + R"(,"model_type":"gpt_neo"})", "model_type is not gpt2"},
+        {"{" + kGood + R"(,"activation_function":"relu"})", "activation_function relu"},
+        {"{" + kGood + R"(,"scale_attn_by_inverse_layer_idx":true})", "scale_attn_by_inverse_layer_idx"},
+        {"{" + kGood + R"(,"scale_attn_weights":false})", "scale_attn_weights"},
+        {"{" + kGood + R"(,"layer_norm_epsilon":1e-6})", "layer_norm_epsilon"},
+        {R"({"n_layer":1,"n_head":3,"n_embd":4,"n_positions":2,"vocab_size":2})", "n_head does not divide"},
         {R"({"n_layer":16777216,"n_head":1,"n_embd":2,"n_positions":2,"vocab_size":2})",
          "model.layers = 16777216"},
         {R"({"n_layer":1,"n_head":1,"n_embd":16777216,"n_positions":2,"vocab_size":2})",
@@ -159,6 +168,40 @@ TEST(InitFrom, RefusesWeightsOfAnotherArchitecture) {
     refused("model.tied is true there and false here", [](auto& o) { o.tied = false; });
     refused("model.qk_norm is false there and true here", [](auto& o) { o.qk_norm = true; });
   }
+}
+
+TEST(InitFrom, TakesAnExportOfAModelWithoutBiases) {
+  const Scratch scratch;
+  RunConfig config;
+  auto& m = config.model;
+  m.layers = 2, m.heads = 2, m.width = 16, m.block = 8, m.vocab = 37, m.bias = false;
+  const ParamStore source(m, types_of(Precision::fp32), {}, 1);
+  at::Tensor(source.master()).normal_();
+  export_hf(scratch / "hf", source, m);
+  config.init.from = scratch / "hf";
+  const ParamStore store(m, types_of(Precision::fp32), {}, 1);
+  load_initial_weights(config, store);
+  for (const auto& p : store.parameters())
+    EXPECT_TRUE(at::equal(ParamStore::view(store.master(), p), ParamStore::view(source.master(), p)))
+        << p.name;
+}
+
+TEST(InitFrom, IsHeldToNothingButFiniteNumbers) {
+  RunConfig config;
+  auto& m = config.model;
+  m.layers = 1, m.heads = 2, m.width = 16, m.block = 8, m.vocab = 37;
+  const ParamStore store(m, types_of(Precision::fp32), {}, 1);
+  const auto plan = plan_initialization(config, store.parameters());
+  at::Tensor(store.master()).fill_(3);  // no scheme's
+  auto report = imported(report_initialization(store, plan), "hf");
+  EXPECT_TRUE(report.pass);
+  EXPECT_EQ(report.rows.front().verdict, "imported");
+  const auto& broken = store.parameters().front();
+  ParamStore::view(store.master(), broken).view({-1})[0] = std::nan("");
+  report = imported(report_initialization(store, plan), "hf");
+  EXPECT_FALSE(report.pass);
+  for (const auto& row : report.rows)
+    EXPECT_EQ(row.verdict, row.name == broken.name ? "fail: not finite" : "imported") << row.name;
 }
 
 TEST(InitFrom, RefusesWeightsForOtherScales) {

@@ -24,15 +24,16 @@ TEST(Embedding, ForwardAndBackwardAgreeWithTheReference) {
 TEST(Embedding, BackwardHasTheSameBitsWithAnyNumberOfThreads) {
   const auto tokens = at::randint(7, {64}, at::kLong);
   const auto dx = at::randn({64, 200});
-  at::Tensor first;
+  at::Tensor first_wte, first_wpe;
   for (const int threads : {1, 2, 3}) {
     at::set_num_threads(threads);
     at::Tensor wte = at::zeros({7, 200}), wpe = at::zeros({16, 200});
     embedding_backward(dx, tokens, 16, wte, wpe, Write::assign);
-    if (first.defined()) {
-      EXPECT_TRUE(at::equal(first, wte));
+    if (first_wte.defined()) {
+      EXPECT_TRUE(at::equal(first_wte, wte));
+      EXPECT_TRUE(at::equal(first_wpe, wpe));
     }
-    first = wte;
+    first_wte = wte, first_wpe = wpe;
   }
 }
 

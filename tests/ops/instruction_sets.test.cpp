@@ -1,5 +1,7 @@
+#include <cstdlib>
 #include <set>
 
+#include "core/error.hpp"
 #include "ops/cpu/dispatch.hpp"
 #include "ops/support.hpp"
 
@@ -24,9 +26,13 @@ TEST(InstructionSets, AllKernelsOfThisMachineAgree) {
   }
 }
 
-TEST(InstructionSets, TheChosenOneIsTheLastOfThoseThatRunHere) {
+TEST(InstructionSets, TheChosenOneIsTheNamedOneOrTheLastOfThoseThatRunHere) {
   const auto usable = usable_kernels();
-  EXPECT_EQ(&kernels(), usable.back());
+  EXPECT_EQ(&choose(usable, nullptr), usable.back());
+  EXPECT_EQ(&choose(usable, ""), usable.back());
+  for (const auto* k : usable) EXPECT_EQ(&choose(usable, k->isa), k);
+  EXPECT_THROW(choose(usable, "mmx"), Error);
+  EXPECT_EQ(&kernels(), &choose(usable, std::getenv("WEIGHTSCOPE_ISA")));
   EXPECT_EQ(usable.front(), &kernels_generic());
   std::set<std::string> names;
   for (const auto* k : usable) names.insert(k->isa);

@@ -2,6 +2,14 @@ foreach(name layer_norm qk_norm gelu cross_entropy embedding dropout attention a
   weightscope_test(ops/${name}.test.cpp LINK ops PRIVATE Torch::cpu LABELS fast)
   target_precompile_headers(test_ops_${name} REUSE_FROM weightscope_ops)
 endforeach()
+# What is tested above with the best kernels of this machine; the others try theirs one after the other.
+foreach(isa generic avx2)
+  foreach(name layer_norm gelu cross_entropy embedding linear optimizer)
+    add_test(NAME ops/${name}.${isa} COMMAND test_ops_${name})
+    set_tests_properties(ops/${name}.${isa} PROPERTIES LABELS "ops;fast" TIMEOUT 60 SKIP_REGULAR_EXPRESSION "is none of what this processor runs"
+      ENVIRONMENT "${WEIGHTSCOPE_MPI_ENVIRONMENT};WEIGHTSCOPE_ISA=${isa}")
+  endforeach()
+endforeach()
 if(WEIGHTSCOPE_CUDA)
   foreach(name cuda_ops device_kernels)
     weightscope_test(ops/${name}.test.cpp LINK ops PRIVATE Torch::cuda CUDA::cudart LABELS gpu)
@@ -12,4 +20,6 @@ if(CUDA_RUNTIME_HEADERS)
   weightscope_test(ops/kernels_on_host.test.cpp LINK ops PRIVATE Torch::cpu LABELS fast SECONDS 300)
   weightscope_on_host(test_ops_kernels_on_host SOURCES ops/cuda/fused.cpp ops/cuda/device_update.cpp ops/cuda/layer_norm.cu
     ops/cuda/column_sum.cu ops/cuda/gelu.cu ops/cuda/cross_entropy.cu ops/cuda/embedding.cu ops/cuda/dropout.cu ops/cuda/optimizer.cu ops/cuda/qk_norm.cu ops/cuda/attention_forward.cu ops/cuda/attention_backward.cu)
+else()
+  weightscope_not_built(ops/kernels_on_host "no CUDA headers")
 endif()

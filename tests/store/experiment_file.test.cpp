@@ -47,7 +47,7 @@ TEST(ExperimentFile, HoldsEveryNumberThatWasGivenToIt) {
   auto file = ExperimentFile::create(run.path(), header);
   file.begin_segment(made_up_segment(0));
   record(file, header, 0, 18);
-  file.close("finished", 18, 12.5);
+  file.close("finished", 12.5);
   EXPECT_EQ(entries(run.path()), 1) << "a closed run is one file";
   const auto sealed = hdf5::File::open_to_read(run / "experiment.h5");
   std::uint64_t row = 0;
@@ -114,7 +114,7 @@ TEST(ExperimentFile, IsTheSameHoweverOftenItIsSealed) {
     b.seal();  // also with rows that no snapshot has taken along yet
     if ((step + 1) % 4 == 0) b.append(made_up_snapshot(header, step + 1));
   }
-  a.close("finished", 18, 1), b.close("finished", 18, 2);
+  a.close("finished", 1), b.close("finished", 2);
   expect_same_content(once / "experiment.h5", often / "experiment.h5");
 }
 
@@ -135,8 +135,10 @@ TEST(ExperimentFile, ShowsReadersTheTailBeforeItIsSealed) {
   EXPECT_EQ(entries(run / "tail"), 0);
   EXPECT_EQ(inspect_experiment(run.path()).steps, facts.steps);
   EXPECT_EQ(inspect_experiment(run.path()).alarms, 1);
-  file.close("stopped", 12, 1);
+  file.close("stopped", 1);
   EXPECT_EQ(inspect_experiment(run.path()).status, "stopped");
+  EXPECT_EQ(whole_numbers(content_of(run / "experiment.h5"), "segments/end_step"),
+            (std::vector<std::int64_t>{12}));
 }
 
 TEST(ExperimentFile, SealsByItselfAfter64Snapshots) {
@@ -156,7 +158,7 @@ TEST(ExperimentFile, IsNotHinderedByWhatAKilledJobLeftBehind) {
   auto file = ExperimentFile::create(run.path(), header);
   record(file, header, 0, 8);
   put(run / ".experiment.h5.tmp", "half a file");
-  file.close("finished", 8, 1);
+  file.close("finished", 1);
   EXPECT_EQ(inspect_experiment(run.path()).steps.size(), 3u);
 }
 
@@ -187,11 +189,11 @@ TEST(ExperimentFile, BegunWithoutGradientsGoesOnWithoutThem) {
   {
     auto file = ExperimentFile::create(run.path(), old);
     record(file, old, 0, 8);
-    file.close("stopped", 8, 1);
+    file.close("stopped", 1);
   }
   auto file = ExperimentFile::resume(run.path(), header, 8);
   record(file, header, 8, 18);
-  file.close("finished", 18, 1);
+  file.close("finished", 1);
   const auto content = content_of(run / "experiment.h5");
   EXPECT_EQ(content.count("gradient_std"), 0u);
   EXPECT_EQ(content.count("norm_budget_change"), 0u);
@@ -214,12 +216,12 @@ TEST(ExperimentFile, OfAVersionWithoutProbesGoesOnWithoutThem) {
   {
     auto file = ExperimentFile::create(without.path(), old);
     record(file, old, 0, 8);
-    file.close("stopped", 8, 1);
+    file.close("stopped", 1);
   }
   EXPECT_FALSE(hdf5::File::open_to_read(without / "experiment.h5").has("probe"));
   auto file = ExperimentFile::resume(without.path(), header, 8);
   record(file, header, 8, 18);
-  file.close("finished", 18, 1);
+  file.close("finished", 1);
   const auto content = content_of(without / "experiment.h5");
   EXPECT_EQ(content.count("probe/step"), 0u);
   EXPECT_EQ(whole_numbers(content, "train/step").size(), 18u);
@@ -232,12 +234,12 @@ TEST(ExperimentFile, OfAVersionWithoutAStatisticGoesOnWithoutIt) {
   {
     auto file = ExperimentFile::create(run.path(), old);
     record(file, old, 0, 12);  // the last snapshot is set aside
-    file.close("stopped", 12, 1);
+    file.close("stopped", 1);
   }
   auto file = ExperimentFile::resume(run.path(), header, 8);
   record(file, header, 8, 18);
   EXPECT_EQ(file.differences(), std::vector<std::string>{});
-  file.close("finished", 18, 1);
+  file.close("finished", 1);
   const auto content = content_of(run / "experiment.h5");
   EXPECT_EQ(content.count("cosine") + content.count("parameter_cosine"), 0u);
   EXPECT_EQ(content.count("displacement"), 1u);
@@ -259,7 +261,7 @@ TEST(ExperimentFile, NamesTheFileWhenTheDiskIsFullAndLosesNothingThatWasWritten)
   ::setrlimit(RLIMIT_FSIZE, &before);
   EXPECT_EQ(inspect_experiment(run.path()).steps, (std::vector<std::int64_t>{0, 4, 8}));
   file.append(made_up_snapshot(header, 12));
-  file.close("finished", 12, 1);
+  file.close("finished", 1);
   EXPECT_EQ(inspect_experiment(run.path()).steps, (std::vector<std::int64_t>{0, 4, 8, 12}));
 }
 

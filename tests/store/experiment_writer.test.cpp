@@ -14,7 +14,7 @@ TEST(ExperimentWriter, WritesTheFileThatItsCallsWouldHaveWritten) {
   EXPECT_EQ(writer.uuid(), inspect_experiment(behind.path()).uuid);
   file.begin_segment(made_up_segment(0)), writer.begin_segment(made_up_segment(0));
   record(file, header, 0, 24, 2), record(writer, header, 0, 24, 2);
-  file.close("finished", 24, 1), writer.close("finished", 24, 1);
+  file.close("finished", 1), writer.close("finished", 1);
   EXPECT_TRUE(writer.differences().empty());
   EXPECT_EQ(inspect_experiment(behind.path()).status, "finished");
   expect_same_content(direct / "experiment.h5", behind / "experiment.h5");
@@ -49,7 +49,7 @@ TEST(ExperimentWriter, ThrowsWhatItsThreadMetAtTheNextCallAndEveryOneAfter) {
   writer.append(made_up_snapshot(header, 0));
   expect_error(Fault::output, "run", [&] { writer.flush(); });
   expect_error(Fault::output, "run", [&] { writer.add(made_up_train(0)); });
-  expect_error(Fault::output, "run", [&] { writer.close("failed", 0, 0); });
+  expect_error(Fault::output, "run", [&] { writer.close("failed", 0); });
 }
 
 TEST(ExperimentWriter, PassesOnTheDifferencesOfAResumedRun) {

@@ -21,7 +21,7 @@ void uninterrupted(const fs::path& run, const ExperimentHeader& header) {
   auto file = ExperimentFile::create(run, header);
   file.begin_segment(made_up_segment(0));
   record(file, header, 0, 18);
-  file.close("finished", 18, 1);
+  file.close("finished", 1);
 }
 
 }  // namespace
@@ -88,7 +88,7 @@ TEST(Fold, CanBeInterruptedBetweenAnyTwoSteps) {
     auto file = ExperimentFile::resume(run, header, 12);
     file.begin_segment(made_up_segment(12));
     record(file, header, 12, 18);
-    file.close("finished", 18, 1);
+    file.close("finished", 1);
     EXPECT_TRUE(file.differences().empty());
     expect_same_content(run / "experiment.h5", reference / "experiment.h5");
   }
@@ -152,7 +152,7 @@ TEST(Resume, RepeatsTheRowsAfterTheCheckpointAndFindsThemEqual) {
   file.append(made_up_snapshot(header, 8));  // taken again: already there
   file.add(made_up_alarm(8));
   record(file, header, 8, 18);
-  file.close("finished", 18, 2);
+  file.close("finished", 2);
   EXPECT_TRUE(file.differences().empty()) << file.differences().front();
   EXPECT_FALSE(fs::exists(RunFiles{run}.set_aside())) << "confirmed rows have no further use";
   const auto facts = inspect_experiment(run);
@@ -211,7 +211,7 @@ TEST(Resume, NamesTheFirstNumberThatDiffersInEachRow) {
   ASSERT_EQ(file.differences().size(), 5u);
   EXPECT_EQ(file.differences()[4], "snapshot 12: histogram of layer 1, k, bin 448 is 1, was 0");
   file.append(made_up_snapshot(header, 16));
-  file.close("finished", 16, 1);
+  file.close("finished", 1);
   EXPECT_EQ(file.differences().size(), 5u);
   EXPECT_EQ(RunFiles{run.path()}.set_aside_files().size(), 1u) << "kept for whoever wants to know";
 }

@@ -151,7 +151,7 @@ void write_resumed(const std::filesystem::path& run) {
   auto file = ExperimentFile::resume(run, header, 8);
   file.begin_segment(made_up_segment(8));
   record(file, header, 8, 18);
-  file.close("finished", 18, 12.5);
+  file.close("finished", 12.5);
 }
 
 /// `sealed`: all in experiment.h5. Otherwise snapshots after the first stay in the tail.
@@ -160,7 +160,7 @@ void write_sample(const std::filesystem::path& run, const char* name, bool seale
   auto file = ExperimentFile::create(run / name, header);
   file.begin_segment(made_up_segment(0));
   record(file, header, 0, 18);
-  if (sealed) file.close("finished", 18, 12.5);
+  if (sealed) file.close("finished", 12.5);
 }
 
 }  // namespace weightscope

@@ -45,7 +45,9 @@ double worst_weight(Pair& pair) {
   double worst = 0;
   for (const auto& p : pair.store.parameters()) {
     const auto ours = ParamStore::view(pair.store.master(), p).to(torch::kDouble);
-    worst = std::max(worst, (ours - pair.twin.parameter(p.name)).abs().max().item<double>());
+    const double largest = (ours - pair.twin.parameter(p.name)).abs().max().item<double>();
+    EXPECT_FALSE(std::isnan(largest)) << p.name;  // no maximum shows it
+    worst = std::max(worst, largest);
   }
   return worst;
 }

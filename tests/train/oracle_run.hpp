@@ -105,7 +105,9 @@ inline double largest_difference(const OracleRun& run, const at::Tensor& flat, c
     auto difference = (ParamStore::view(flat, p).cpu() - theirs).abs();
     if (p.name.ends_with("c_attn.bias")) difference.narrow(0, p.rows() / 3, p.rows() / 3).zero_();
     if (file.starts_with("after")) difference.masked_fill_(ill_conditioned(p) & (difference < 1e-4), 0);
-    worst = std::max(worst, difference.max().item<double>());
+    const double largest = difference.max().item<double>();
+    EXPECT_FALSE(std::isnan(largest)) << p.name;  // no maximum shows it
+    worst = std::max(worst, largest);
   }
   EXPECT_EQ(compared, static_cast<int>(run.store.parameters().size())) << file << " " << prefix << "NAME";
   return worst;

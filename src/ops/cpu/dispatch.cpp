@@ -1,5 +1,10 @@
 #include "ops/cpu/dispatch.hpp"
 
+#include <cstdlib>
+#include <string_view>
+
+#include "core/error.hpp"
+
 namespace weightscope::cpu {
 
 std::vector<const Kernels*> usable_kernels() {
@@ -19,9 +24,20 @@ std::vector<const Kernels*> usable_kernels() {
   return usable;
 }
 
+const Kernels& choose(const std::vector<const Kernels*>& usable, const char* isa) {
+  if (isa == nullptr || *isa == 0) return *usable.back();
+  std::string names;
+  for (const auto* k : usable) {
+    if (std::string_view(k->isa) == isa) return *k;
+    names += (names.empty() ? "" : ", ") + std::string(k->isa);
+  }
+  throw Error(Fault::config,
+              "WEIGHTSCOPE_ISA = " + std::string(isa) + " is none of what this processor runs: " + names);
+}
+
 const Kernels& kernels() {
-  static const Kernels& best = *usable_kernels().back();
-  return best;
+  static const Kernels& chosen = choose(usable_kernels(), std::getenv("WEIGHTSCOPE_ISA"));
+  return chosen;
 }
 
 }  // namespace weightscope::cpu
