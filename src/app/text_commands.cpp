@@ -90,7 +90,8 @@ int run_sample(const Context&, const SampleArguments& a) {
   Gpt gpt(model, store, model.block, Purpose::evaluation, false);
   const Sampling how{a.tokens, a.temperature, a.top_k, a.seed, tokenizer.vocab()};
   const auto tokens = generate(gpt, store, tokenizer.encode(a.prompt), how);
-  std::printf("%s%s\n", a.prompt.c_str(), tokenizer.decode(tokens).c_str());
+  const auto text = a.prompt + tokenizer.decode(tokens) + "\n";
+  std::fwrite(text.data(), 1, text.size(), stdout);  // a zero byte is a token, too
   return 0;
 }
 

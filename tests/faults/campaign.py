@@ -10,6 +10,7 @@ bound (Clopper-Pearson), and how long it took until the last process was gone.
 """
 
 import argparse
+import contextlib
 import json
 import random
 import statistics
@@ -20,9 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from compare import checkpoint, experiment_differences, same_bits, state
+from compare import checkpoint, experiment_differences, same_bits, state, status
 from job import Ended, Job
-from program import abandoned_segments, write_tiny
+from program import abandoned_segments, until, write_tiny
 from random_faults import VARIANTS, Fault, draw_fault
 
 LAST = 12
@@ -64,11 +65,11 @@ class Campaign:
         for fault in outcome.faults:
             ended = job.run(fault)
             outcome.met.append(ended.code != 0 or (bool(fault.sign) and fault.sign in ended.err))
-            outcome.wrong += surprises(fault, ended)
+            outcome.wrong += surprises(fault, ended, self.folder / job.name)
             if ended.seconds_to_end is not None and ended.code != 0:
                 outcome.times.append((fault.group, ended.seconds_to_end))
         last = job.run()
-        if last.code != 0:
+        if last.code != 0 or last.timed_out:
             outcome.wrong.append(f"going on ended with {last.code}: {last.err}")
         else:
             outcome.wrong += self.differences(variant, self.folder / f"run-{number}")
@@ -76,17 +77,30 @@ class Campaign:
 
     def differences(self, variant: str, run: Path) -> list[str]:
         whole = self.folder / f"whole-{list(VARIANTS).index(variant)}"
-        found = same_bits(state(whole, LAST), state(run, LAST))
+        found = unfinished(run)
+        if found:
+            return found
+        found += same_bits(state(whole, LAST), state(run, LAST))
         record = experiment_differences(whole / "experiment.h5", run / "experiment.h5")
         found += [name for name in record if not name.startswith("alarms")]  # those of the faults stay on record
         left = [*(run / "checkpoints").glob(".*"), *(run / "tail").glob("*"), *run.glob(".*.tmp")]
         return found + [str(path) for path in left if checkpoint(run, LAST) not in path.parents]
 
 
-def surprises(fault: Fault, ended: Ended) -> list[str]:
-    """0 is always right: the fault came too late, or was survived."""
+def unfinished(run: Path) -> list[str]:
+    """What a job that ended with 0 must have left, and did not."""
+    wrong = [] if (checkpoint(run, LAST) / "manifest.json").exists() else [f"there is no checkpoint of step {LAST}"]
+    return wrong if status(run) == "finished" else [*wrong, f"the run is {status(run)}"]
+
+
+def surprises(fault: Fault, ended: Ended, run: Path) -> list[str]:
+    """0 is right for a run that finished: the fault came too late, or was survived."""
     wrong = []
-    if ended.code != 0 and not fault.expects(ended.code):
+    if ended.timed_out:
+        wrong.append(f"{fault}: {ended.err}")
+    elif ended.code == 0:
+        wrong += [f"{fault} ended with 0: {what}" for what in unfinished(run)]
+    elif not fault.expects(ended.code):
         wrong.append(f"{fault} ended with {ended.code}: {ended.err}")
     if ended.left:
         wrong.append(f"{fault} left processes {ended.left}")
@@ -129,6 +143,8 @@ def run_campaign(folder: Path, runs: int, seed: int, at_a_time: int) -> dict:
     before = abandoned_segments()
     with ThreadPoolExecutor(at_a_time) as pool:
         result = summary(list(pool.map(campaign.run, range(runs))))
+    with contextlib.suppress(AssertionError):  # files of others come and go
+        until(lambda: abandoned_segments() <= before, 10)
     result["shared_memory_left"] = sorted(abandoned_segments() - before)
     return result
 

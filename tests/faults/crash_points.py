@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import h5py
 from compare import checkpoint, experiment_differences
-from program import BINARY, environment, write_tiny
+from program import BINARY, SLOWNESS, environment, write_tiny
 
 SHIM = BINARY.parent / "tests/libweightscope_shim.so"
 LIFE = BINARY.parent / "tests/weightscope_life"
@@ -56,7 +56,15 @@ class Subject:
         if shim:
             env |= {f"SHIM_{key}": str(value) for key, value in shim.items()}
             env |= {"LD_PRELOAD": str(SHIM), "SHIM_UNDER": str(run), "SHIM_SYNC": "off"}
-        done = subprocess.run(self.command(run), cwd=self.folder, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            self.command(run),
+            cwd=self.folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120 * SLOWNESS,
+            check=False,
+        )
         if done.returncode not in (0, -9):
             print(done.stderr, file=sys.stderr)
         return done.returncode

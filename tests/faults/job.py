@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crash_points import SHIM
-from program import BINARY, alive, children, environment, listens
+from program import BINARY, SLOWNESS, alive, children, environment, is_suspended, listens
 from random_faults import Fault
 
 SETTINGS = {"checkpoint.every": 3, "checkpoint.keep": 2}
@@ -20,13 +20,7 @@ class Ended:
     err: str
     seconds_to_end: float | None  # from the first death, or from the signal, until no process was left
     left: list[int]
-
-
-def stopped(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
-    except OSError:
-        return False
+    timed_out: bool = False  # it hung and was killed by us, which is never right
 
 
 @dataclass
@@ -67,7 +61,7 @@ class Job:
         process, said = self.start(fault)
         pids: list[int] = []
         began: float | None = None
-        end = time.monotonic() + limit
+        end = time.monotonic() + limit * SLOWNESS
         while process.poll() is None and time.monotonic() < end:
             time.sleep(0.005)
             if len(pids) < self.ranks:
@@ -79,17 +73,18 @@ class Job:
                 if self.rows() >= before + fault.after_rows and all(map(listens, pids)):
                     self.tell(fault, process, pids)
                     began = time.monotonic()
-            elif any(not alive(pid) or stopped(pid) for pid in pids):
+            elif any(not alive(pid) or is_suspended(pid) for pid in pids):
                 began = time.monotonic()
         if process.poll() is None:
-            for pid in pids:
+            for pid in filter(alive, pids):
                 os.kill(pid, signal.SIGKILL)
-            process.wait()
-            return Ended(-1, f"did not end in {limit} s; {said.read_text(errors='replace')}", None, [])
+            process.wait(60)  # mpirun cleans up after them
+            text = f"did not end in {limit * SLOWNESS} s; {said.read_text(errors='replace')}"
+            return Ended(process.returncode, text, None, [], timed_out=True)
         return self.ended(process, said, pids, began)
 
     def ended(self, process: subprocess.Popen[bytes], said: Path, pids: list[int], began: float | None) -> Ended:
-        patience = time.monotonic() + 5
+        patience = time.monotonic() + 5 * SLOWNESS
         while any(map(alive, pids)) and time.monotonic() < patience:
             time.sleep(0.005)
         gone = None if began is None else time.monotonic() - began

@@ -22,13 +22,14 @@ def test_flipped_bits_are_found_and_named(tmp_path: Path) -> None:
 def test_a_flipped_bit_can_be_repaired(program: Program, tiny: Path, tensor: str) -> None:
     """Compared at every step it changes nothing: what it was in is replaced before it is used."""
     often = {**APART, "monitor__replicas_every": 1, "monitor__replicas": "repair"}
-    program.train(tiny, "whole", ranks=2, **often)
+    program.trained(tiny, "whole", 2, **often)
     repaired = program.train(tiny, "run", ranks=2, flip=f"{tensor}:1:7:29:5", **often)
     assert f"replicas differ at step 7: {tensor} on rank 1" in repaired.err
     assert [row["rule"] for row in program.log("run", "alarm")] == ["replicas"]
     whole, run = program.folder / "whole", program.folder / "run"
     assert same_bits(state(whole, 12), state(run, 12)) == []
     differ = experiment_differences(whole / "experiment.h5", run / "experiment.h5")
+    assert differ
     assert all(name.startswith("alarms") for name in differ)
 
 

@@ -1,5 +1,7 @@
 """Comparisons of runs, to the bit or to a tolerance."""
 
+import re
+import shutil
 from pathlib import Path
 
 import h5py
@@ -38,23 +40,58 @@ def without_key_bias(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def largest_difference(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> float:
+    """NaN, and so neither small nor large, where one of them holds a NaN."""
     a, b = without_key_bias(a), without_key_bias(b)
-    return max(float(np.abs(a[name].astype(np.float64) - b[name].astype(np.float64)).max()) for name in a)
+    assert a.keys() == b.keys()
+    return float(np.max([np.abs(a[name].astype(np.float64) - b[name].astype(np.float64)).max() for name in a]))
 
 
-def experiment_differences(first: Path, second: Path) -> list[str]:
-    """Datasets of two experiment files that differ in any bit, wall-clock ones and /segments apart."""
+def forget(run: Path, step: int) -> None:
+    """As if the run had died before this checkpoint."""
+    shutil.rmtree(checkpoint(run, step))
+
+
+def attributes(item: h5py.HLObject, but: set[str] | frozenset[str] = frozenset()) -> dict[str, object]:
+    """All but those that refer to other objects; of the configuration all but where the run lies."""
+    found = {}
+    for name in set(item.attrs) - but:
+        if h5py.check_ref_dtype(item.attrs.get_id(name).dtype) or name in ("DIMENSION_LIST", "REFERENCE_LIST"):
+            continue
+        value = item.attrs[name]
+        found[name] = re.sub(r"(?m)^output: .*\n", "", value) if name == "config" else np.asarray(value).tolist()
+    return found
+
+
+def experiment_differences(first: Path, second: Path, *, same_config: bool = True) -> list[str]:
+    """Datasets and attributes that only one of two experiment files has or that differ in any bit, apart from
+    wall-clock ones, /segments and what is made anew for each run. Without same_config the configurations may differ."""
     different = []
     with h5py.File(first) as a, h5py.File(second) as b:
-
-        def visit(name: str, item: object) -> None:
-            last = name.rsplit("/", maxsplit=1)[-1]
-            if not isinstance(item, h5py.Dataset) or last in WALL_CLOCK or name.startswith("segments"):
-                return
-            x, y = item[()], b[name][()]  # type: ignore[index]
-            same = list(x) == list(y) if x.dtype == object else x.tobytes() == y.tobytes()
-            if x.shape != y.shape or not same:
+        but = {"uuid", "created"} | (set() if same_config else {"config"})
+        x, y = attributes(a, but), attributes(b, but)
+        different += [f"attribute {name}" for name in sorted(x.keys() | y.keys()) if x.get(name) != y.get(name)]
+        names: set[str] = set()
+        for file in (a, b):
+            file.visit(names.add)
+        for name in sorted(names):
+            if name.startswith("segments/") or name.rsplit("/", maxsplit=1)[-1] in WALL_CLOCK:
+                continue
+            if name not in a or name not in b or not alike(a[name], b[name]):
                 different.append(name)
-
-        a.visititems(visit)
     return different
+
+
+def alike(a: h5py.HLObject, b: h5py.HLObject) -> bool:
+    if type(a) is not type(b) or attributes(a) != attributes(b):
+        return False
+    if not isinstance(a, h5py.Dataset):
+        return True
+    if (a.shape, a.dtype) != (b.shape, b.dtype):
+        return False
+    x, y = a[()], b[()]
+    return list(x) == list(y) if x.dtype == object else x.tobytes() == y.tobytes()
+
+
+def status(run: Path) -> str:
+    with h5py.File(run / "experiment.h5") as file:
+        return file.attrs["status"]

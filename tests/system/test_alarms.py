@@ -5,7 +5,7 @@ from pathlib import Path
 
 import h5py
 import pytest
-from compare import checkpoint, experiment_differences, same_bits, state
+from compare import checkpoint, experiment_differences, forget, same_bits, state, status
 from program import Program
 
 EXPERIMENT = "experiment.h5"
@@ -34,12 +34,6 @@ def rows(run: Path) -> list[tuple]:
         )
 
 
-def forget(run: Path, step: int) -> None:
-    for path in checkpoint(run, step).iterdir():
-        path.unlink()
-    checkpoint(run, step).rmdir()
-
-
 def test_a_calm_run_has_no_alarms(program: Program, tiny: Path) -> None:
     quiet = program.train(tiny, "run", **SETTINGS)
     assert rows(program.folder / "run") == []
@@ -53,7 +47,7 @@ def test_a_run_that_goes_on_raises_the_alarms_of_one_that_was_not_stopped(
     monkeypatch.setenv("WEIGHTSCOPE_FAULT_FROM", "rate:23")
     settings = {**SETTINGS, "monitor__alarms": NERVOUS}
     for run in ("whole", "parts"):
-        program.train(tiny, run, ranks=2, **settings)
+        program.trained(tiny, run, 2, **settings)
     for step in (48, 44):
         forget(program.folder / "parts", step)
     resumed = program.train(tiny, "parts", ranks=2, **settings)
@@ -74,13 +68,13 @@ def test_an_alarm_can_write_a_checkpoint(program: Program, tiny: Path) -> None:
     assert len(set(steps) - {22, 44, 48}) > 0
     for step in steps:
         assert (checkpoint(program.folder / "run", step) / "manifest.json").exists()
-    program.train(tiny, "whole", ranks=2, **SETTINGS)
+    program.trained(tiny, "whole", 2, **SETTINGS)
     assert same_bits(state(program.folder / "whole", 48), state(program.folder / "run", 48)) == []
 
 
 def test_an_alarm_can_stop_a_run_which_then_goes_on(program: Program, tiny: Path) -> None:
     recorded = "[{rule: attention_logit, threshold: 0.1}]"
-    program.train(tiny, "whole", ranks=2, monitor__alarms=recorded, **SETTINGS)
+    program.trained(tiny, "whole", 2, monitor__alarms=recorded, **SETTINGS)
     first = rows(program.folder / "whole")[0][0]
     assert 0 < first < 48
     stops = {**SETTINGS, "monitor__alarms": "[{rule: attention_logit, threshold: 0.1, action: stop}]"}
@@ -98,6 +92,7 @@ def test_an_alarm_can_stop_a_run_which_then_goes_on(program: Program, tiny: Path
     program.train(tiny, "run", ranks=2, monitor__alarms=recorded, **SETTINGS)
     assert same_bits(state(program.folder / "whole", 48), state(program.folder / "run", 48)) == []
     assert rows(program.folder / "whole") == rows(program.folder / "run")
+    assert status(program.folder / "run") == "finished"
 
 
 def test_an_alarm_at_the_last_step_is_told_by_the_exit_code(program: Program, tiny: Path) -> None:

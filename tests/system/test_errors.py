@@ -2,12 +2,11 @@
 
 import fcntl
 import os
-import signal
 from pathlib import Path
 
 import pytest
 from compare import experiment_differences, same_bits, state
-from program import Program
+from program import HELD, Program
 
 
 def errors(text: str) -> list[str]:
@@ -76,7 +75,7 @@ def test_missing_configuration_and_usage_are_2(program: Program) -> None:
 
 
 def test_a_directory_in_use_is_6_and_stays_untouched(program: Program, tiny: Path) -> None:
-    program.train(tiny, "run", train__steps=6)
+    program.trained(tiny, "run", train__steps=6)
     before = {
         path: path.read_bytes()
         for path in (program.folder / "run").rglob("*")
@@ -91,22 +90,20 @@ def test_a_directory_in_use_is_6_and_stays_untouched(program: Program, tiny: Pat
 
 
 def test_a_second_job_on_a_directory_ends_with_6_and_the_first_does_not_notice(program: Program, tiny: Path) -> None:
-    settings = {"train__steps": 300, "schedule__name": "constant", "eval__every": 300}
-    running = program.start(tiny, "run", 2, **settings)
-    for rank in running.ranks:  # held still: it must be there as long as the second takes, however fast it is
-        os.kill(rank, signal.SIGSTOP)
+    settings = {"train__steps": 60, "schedule__name": "constant", "eval__every": 60}
+    running = program.start(tiny, "run", 2, fault=HELD, **settings)
+    running.holds()  # it must be there as long as the second takes, however fast it is
     try:
         second = program.train(tiny, "run", ranks=2, check=False, **settings)
         assert running.process.poll() is None, "the first has ended too early for this test"
     finally:
-        for rank in running.ranks:
-            os.kill(rank, signal.SIGCONT)
+        running.go_on()
     assert second.code == 6, second.err
     assert len(errors(second.err)) == 1, second.err
     assert running.wait(60).code == 0
     program.train(tiny, "whole", ranks=2, **settings)
     whole, run = program.folder / "whole", program.folder / "run"
-    assert same_bits(state(whole, 300), state(run, 300)) == []
+    assert same_bits(state(whole, 60), state(run, 60)) == []
     assert experiment_differences(whole / "experiment.h5", run / "experiment.h5") == []
 
 
@@ -140,7 +137,7 @@ def test_divergence_of_the_loss_is_7_and_recorded(program: Program, tiny: Path) 
 
 
 def test_a_wrong_initialization_is_7(program: Program, tiny: Path) -> None:
-    program.train(tiny, "run", train__steps=6)
+    program.trained(tiny, "run", train__steps=6)
     assert program("audit", "run", "--scheme", "kaiming_normal", check=False).code == 7
     assert "fail" in program("audit", "run", "--scheme", "kaiming_normal", check=False).out
 

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from compare import checkpoint, experiment_differences
-from program import BINARY, ROOT, Program, children, environment, listens, until
+from compare import checkpoint, experiment_differences, same_bits, state
+from program import BINARY, ROOT, SLOWNESS, Program, children, environment, listens, until
 
 EXPERIMENT = "experiment.h5"
 
@@ -39,6 +39,37 @@ def test_what_asks_for_a_run_makes_none(program: Program, tiny: Path) -> None:
     result = program.train(tiny, "nowhere", "--resume", "must", check=False)
     assert (result.code, "nowhere does not exist" in result.err) == (4, True)
     assert not (program.folder / "nowhere").exists()
+
+
+def test_what_asks_for_a_checkpoint_wants_one(program: Program, tiny: Path) -> None:
+    program("init", tiny, "--output", "run")
+    refused = program.train(tiny, "run", "--resume", "must", ranks=2, check=False)
+    assert refused.code == 4
+    assert "run has no checkpoint (--resume must asks for one)" in refused.err
+    assert refused.err.count("error:") == 1
+
+
+def test_a_folder_that_holds_another_step_is_no_checkpoint(program: Program, tiny: Path) -> None:
+    run = program.trained(tiny, "run", 2)
+    shutil.rmtree(checkpoint(run, 12))
+    shutil.copytree(checkpoint(run, 6), checkpoint(run, 12))
+    refused = program.train(tiny, "run", "--resume", "must", ranks=2, check=False)
+    assert refused.code == 4
+    assert "step-00000012 holds the state of step 6" in refused.err
+    went_on = program.train(tiny, "run", ranks=2)
+    assert "holds the state of step 6; using the checkpoint before it" in went_on.err
+    whole = program.trained(tiny, "whole", 2)
+    assert same_bits(state(whole, 12), state(run, 12)) == []
+    assert experiment_differences(whole / EXPERIMENT, run / EXPERIMENT) == []
+
+
+def test_weights_alone_are_nothing_to_go_on_from(program: Program, tiny: Path) -> None:
+    program("export", program.trained(tiny, "other"), "-o", "hf")
+    program("import", "hf", "-o", "run/checkpoints/step-00000000")
+    for how in ("must", "auto"):
+        refused = program.train(tiny, "run", "--resume", how, ranks=2, check=False)
+        assert refused.code == 4, refused.err
+        assert "step-00000000 holds no optimizer state" in refused.err
 
 
 def test_a_vocabulary_that_is_none_leaves_no_folder(program: Program) -> None:
@@ -90,19 +121,32 @@ def at_a_terminal(words: list[str], folder: Path) -> tuple[int, int]:
     return pid, terminal
 
 
+def ended(pid: int) -> int:
+    """Its exit code; an error when it does not end in time."""
+    status: list[int] = []
+
+    def waited() -> bool:
+        done, found = os.waitpid(pid, os.WNOHANG)
+        status.append(found)
+        return done == pid
+
+    until(waited)
+    return os.waitstatus_to_exitcode(status[-1])
+
+
 def read_to_end(terminal: int, seconds: float) -> str:
-    text, end = b"", time.monotonic() + seconds
+    text, end = b"", time.monotonic() + seconds * SLOWNESS
     while time.monotonic() < end:
         if not select.select([terminal], [], [], 0.2)[0]:
             continue
         try:
             part = os.read(terminal, 4096)
         except OSError:  # nobody has it open any more
-            return text.decode(errors="replace")
+            part = b""
         if not part:
-            break
+            return text.decode(errors="replace")
         text += part
-    return text.decode(errors="replace")
+    raise AssertionError(f"still open after {seconds * SLOWNESS} s: {text.decode(errors='replace')}")
 
 
 def test_ctrl_c_at_a_terminal_saves(program: Program, tiny: Path) -> None:
@@ -113,11 +157,11 @@ def test_ctrl_c_at_a_terminal_saves(program: Program, tiny: Path) -> None:
         until((program.folder / "run/log.jsonl").exists)
         os.write(terminal, b"\x03")
         said = read_to_end(terminal, 60)
-        _, status = os.waitpid(pid, 0)
+        code = ended(pid)
     finally:
         os.close(terminal)
     assert "stopped on request" in said
-    assert os.waitstatus_to_exitcode(status) == 75, said
+    assert code == 75, said
     stopped = program.log("run", "train")[-1]["step"] + 1
     assert (checkpoint(program.folder / "run", stopped) / "manifest.json").exists()
 
@@ -130,7 +174,7 @@ def test_ctrl_c_at_a_terminal_ends_what_has_nothing_to_save(program: Program, ti
         until(lambda: any(listens(rank) for mpirun in children(pid) for rank in children(mpirun)))
         os.write(terminal, b"\x03")
         said = read_to_end(terminal, 30)
-        _, status = os.waitpid(pid, 0)
+        code = ended(pid)
     finally:
         os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) not in (0, 75), said
+    assert code not in (0, 75), said

@@ -1,6 +1,7 @@
 """Results of other implementations (tests/oracle/README.md): loss, training, and the real transformers library."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_import_then_eval_on_two_ranks_gives_it_too(program: Program) -> None:
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 def test_thirty_steps_follow_the_reference(program: Program, ranks: int) -> None:
-    program.train(seq_small(program), "run", ranks=ranks)
+    program.trained(seq_small(program), "run", ranks)
     log = program.log("run")
     np.testing.assert_allclose([row["loss"] for row in log], EXPECTED["fp32"]["loss"], rtol=2e-5)
     np.testing.assert_allclose([row["grad_norm"] for row in log], EXPECTED["fp32"]["grad_norm"], rtol=2e-4)
@@ -67,7 +68,7 @@ def test_bfloat16_stays_near_the_reference(program: Program) -> None:
 def test_weights_after_thirty_steps_do_not_depend_on_ranks(program: Program) -> None:
     config = seq_small(program)
     for ranks in (1, 2, 4):
-        program.train(config, f"run-{ranks}", ranks=ranks)
+        program.trained(config, f"run-{ranks}", ranks)
     one = state(program.folder / "run-1", 30)
     for ranks in (2, 4):
         assert largest_difference(one, state(program.folder / f"run-{ranks}", 30)) < 2e-5
@@ -76,7 +77,7 @@ def test_weights_after_thirty_steps_do_not_depend_on_ranks(program: Program) -> 
 def test_transformers_loads_our_export_and_agrees(program: Program) -> None:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    program.train(seq_small(program), "run")
+    program.trained(seq_small(program), "run")
     program("export", "run", "-o", "hf")
     model = transformers.GPT2LMHeadModel.from_pretrained(program.folder / "hf").eval()
     tokens = torch.tensor(
@@ -92,6 +93,61 @@ def test_transformers_loads_our_export_and_agrees(program: Program) -> None:
     again = load_file(program.folder / "again/model.safetensors")
     ours_weights = weights(program.folder / "run", 30)
     assert all(np.array_equal(again[name], ours_weights[name]) for name in ours_weights)
+
+
+# Weights so large that each token depends on all before it, and on their places.
+WILD = {
+    "init__scheme": "normal",
+    "init__std": 0.3,
+    "optimizer__lr": 0,
+    "train__steps": 1,
+    "monitor__alarms": "[]",
+}
+PROMPT = "a text"
+
+
+@pytest.fixture
+def wild(program: Program, tiny: Path) -> object:
+    """The model of the run `run` as transformers has it, in float64."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    program.trained(tiny, "run", **WILD)
+    program("export", "run", "-o", "hf")
+    return transformers.GPT2LMHeadModel.from_pretrained(program.folder / "hf").eval().to(torch.float64)
+
+
+def test_generation_is_that_of_transformers(program: Program, wild: object) -> None:
+    """As many tokens as one block holds; block and vocabulary of the tiny model are 16 and 256."""
+    import torch
+
+    prompt = torch.tensor([list(PROMPT.encode())])
+    n = 16 - prompt.shape[1]
+    expected = wild.generate(  # type: ignore[attr-defined]
+        prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=n, do_sample=False, pad_token_id=0
+    )
+    found = program.sample("run", PROMPT, "--tokens", n, "--temperature", 0)
+    assert list(found) == expected[0, prompt.shape[1] :].tolist()
+    assert len(set(found)) > 2, "a model that says always the same would show nothing"
+
+
+def test_generation_beyond_a_block_sees_the_last_tokens(program: Program, wild: object) -> None:
+    import torch
+
+    ids = list(PROMPT.encode())
+    ranks = []
+    greedy = program.sample("run", PROMPT, "--tokens", 50, "--temperature", 0)
+    assert greedy == program.sample("run", PROMPT, "--tokens", 50, "--top-k", 1, "--seed", 9)
+    drawn = program.sample("run", PROMPT, "--tokens", 50, "--top-k", 3, "--temperature", 4)
+    for text in (greedy, drawn):
+        assert len(text) == 50
+        tokens = ids + list(text)
+        for at in range(len(ids), len(tokens)):
+            with torch.no_grad():
+                logits = wild(torch.tensor([tokens[max(0, at - 16) : at]])).logits[0, -1]  # type: ignore[operator]
+            ranks.append(int((logits > logits[tokens[at]]).sum()))
+    assert set(ranks[:50]) == {0}
+    assert set(ranks[50:]) == {0, 1, 2}, "all of the three most likely ones, and no other"
+    assert len(set(greedy)) > 2
 
 
 def test_published_layouts_are_both_read(program: Program) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from compare import checkpoint, experiment_differences, same_bits, state
+from compare import experiment_differences, forget, same_bits, state, status
 from program import Program
 from test_resume import EXPERIMENT, train_rows
 
@@ -21,6 +21,7 @@ def expect_the_same(program: Program, run: str, last: int = 12) -> None:
     assert same_bits(state(whole, last), state(other, last)) == []
     assert train_rows(program, "whole") == train_rows(program, run)
     assert experiment_differences(whole / EXPERIMENT, other / EXPERIMENT) == []
+    assert status(other) == "finished"
 
 
 def segments(program: Program, run: str, column: str) -> list:
@@ -30,7 +31,7 @@ def segments(program: Program, run: str, column: str) -> list:
 
 @pytest.mark.parametrize("settings", PRECISIONS, ids=["fp32", "bf16", "zero-1"])
 def test_any_checkpoint_will_do(program: Program, tiny: Path, settings: dict[str, object]) -> None:
-    program.train(tiny, "whole", ranks=2, **EVERY_THIRD, **settings)
+    program.trained(tiny, "whole", 2, **EVERY_THIRD, **settings)
     for step in (3, 6, 9):
         shutil.copytree(program.folder / "whole", program.folder / f"from-{step}")
         again = program.train(tiny, f"from-{step}", "--resume", str(step), ranks=2, **EVERY_THIRD, **settings)
@@ -42,8 +43,8 @@ def test_any_checkpoint_will_do(program: Program, tiny: Path, settings: dict[str
 def test_who_goes_back_and_dies_goes_on_from_there(program: Program, tiny: Path) -> None:
     """Not from a checkpoint that an earlier job wrote beyond what is recorded now."""
     settings = EVERY_THIRD | {"checkpoint__keep": 1, "checkpoint__keep_every": 3}
-    program.train(tiny, "whole", ranks=2, **EVERY_THIRD)
-    program.train(tiny, "run", ranks=2, **settings)
+    for run in ("whole", "run"):
+        program.trained(tiny, run, 2, **settings)
     died = program.train(tiny, "run", "--resume", "3", ranks=2, check=False, fault="forward:0:5:kill", **settings)
     assert "step-00000012 is of a later step than this run goes on from: set aside as" in died.err
     program.train(tiny, "run", ranks=2, **settings)
@@ -54,7 +55,7 @@ def test_who_goes_back_and_dies_goes_on_from_there(program: Program, tiny: Path)
 
 @pytest.mark.parametrize("settings", PRECISIONS, ids=["fp32", "bf16", "zero-1"])
 def test_two_deaths_in_a_row_change_nothing(program: Program, tiny: Path, settings: dict[str, object]) -> None:
-    program.train(tiny, "whole", ranks=2, **EVERY_THIRD, **settings)
+    program.trained(tiny, "whole", 2, **EVERY_THIRD, **settings)
     for step in (5, 8, 10):  # each time after a later checkpoint
         died = program.train(
             tiny, "run", ranks=2, check=False, fault=f"forward:0:{step}:kill", **EVERY_THIRD, **settings
@@ -79,7 +80,7 @@ def test_a_checkpoint_at_the_boundary_of_an_epoch(program: Program, tiny: Path) 
     with h5py.File(program.folder / "whole" / EXPERIMENT) as file:
         assert 2.0 in list(file["epoch"])
     shutil.copytree(program.folder / "whole", program.folder / "run")
-    shutil.rmtree(checkpoint(program.folder / "run", 12))
+    forget(program.folder / "run", 12)
     again = program.train(tiny, "run", ranks=2, **settings)
     assert "differ" not in again.err
     expect_the_same(program, "run")
@@ -112,8 +113,8 @@ def test_fast_runs_may_change_their_ranks_and_say_so(program: Program, tiny: Pat
 
 def test_rows_that_differ_are_named_by_step_tensor_and_bin(program: Program, tiny: Path) -> None:
     """The file is changed behind the back of the run, as a bit that flipped on disk or a wrong resume would."""
-    program.train(tiny, "run")
-    shutil.rmtree(checkpoint(program.folder / "run", 12))
+    program.trained(tiny, "run")
+    forget(program.folder / "run", 12)
     with h5py.File(program.folder / "run" / EXPERIMENT, "a") as file:
         row = list(file["snapshot_step"]).index(8)
         where = np.argwhere(file["histogram"][row, 1, 2] > 0)[0, 0]
@@ -121,14 +122,18 @@ def test_rows_that_differ_are_named_by_step_tensor_and_bin(program: Program, tin
         file["train/loss"][9] += 1
     again = program.train(tiny, "run")
     assert f"snapshot 8: histogram of layer 1, k, bin {where} is" in again.err
+    program.trained(tiny, "whole")
+    expect_the_same(program, "run")
     assert "train step 9: loss is" in again.err
 
 
 def test_a_file_of_a_version_without_the_tests_of_initialization_goes_on(program: Program, tiny: Path) -> None:
-    program.train(tiny, "whole", ranks=2, **EVERY_THIRD)
+    program.trained(tiny, "whole", 2, **EVERY_THIRD)
     shutil.copytree(program.folder / "whole", program.folder / "old")
     with h5py.File(program.folder / "old" / EXPERIMENT, "a") as file:
         for name in ("p_std", "p_mean", "p_shape"):
             del file[f"init/{name}"]
     program.train(tiny, "old", "--resume", "6", ranks=2, **EVERY_THIRD)
     assert same_bits(state(program.folder / "whole", 12), state(program.folder / "old", 12)) == []
+    different = experiment_differences(*(program.folder / run / EXPERIMENT for run in ("whole", "old")))
+    assert different == ["init/p_mean", "init/p_shape", "init/p_std"]

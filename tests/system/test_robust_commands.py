@@ -4,26 +4,27 @@ import os
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from program import BINARY, SLOWNESS, Program, environment, listens, until
+from program import BINARY, SLOWNESS, Program, environment, has_pending, listens, until
 
 COORDS = ["coord-check", "--set", "model.dropout=0", "--widths", "16,32", "--seeds", "1", "--steps", "1"]
 
 
 @pytest.fixture
 def run(program: Program, tiny: Path) -> Program:
-    program.train(tiny, "run", train__steps=2)
+    program.trained(tiny, "run", train__steps=2)
     return program
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+def start(folder: Path, *words: str, fault: str = "") -> subprocess.Popen[str]:
     """Under no mpirun; on return it listens to USR1."""
     process = subprocess.Popen(
         ["env", "--default-signal=INT", BINARY, *words],  # also where whoever runs the tests ignores it
         cwd=folder,
-        env=environment(1),
+        env=environment(1) | {"WEIGHTSCOPE_FAULT": fault},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -45,19 +46,35 @@ def test_a_command_that_has_nothing_to_save_ends_when_asked(run: Program, number
     assert process.wait(20 * SLOWNESS) == -number
 
 
-def test_the_second_interrupt_ends_a_training(program: Program, tiny: Path) -> None:
-    process = start(program.folder, "train", "tiny.yaml", "--set", "train.steps=100000", "--output", "run")
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Ctrl-C, which it has heard on return."""
+    until(lambda: catches(process, signal.SIGINT))
     process.send_signal(signal.SIGINT)
-    until(lambda: not catches(process, signal.SIGINT))
+    until(lambda: not has_pending(process.pid, signal.SIGINT))
+
+
+TRAIN = ("train", "tiny.yaml", "--set", "train.steps=100000", "--output", "run")
+
+
+def test_the_second_interrupt_ends_a_training(program: Program, tiny: Path) -> None:
+    process = start(program.folder, *TRAIN, fault="start:0:0:hang")  # nothing is saved yet, and never will be
+    interrupt(process)
+    time.sleep(1.2)  # within a second it would be the same one
+    assert process.poll() is None
     assert catches(process, signal.SIGTERM), "launchers repeat it"
-    process.send_signal(signal.SIGINT)  # while it starts: nothing is saved yet
+    process.send_signal(signal.SIGINT)
     assert process.wait(20 * SLOWNESS) == -signal.SIGINT
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_interrupt_saves(program: Program, tiny: Path, number: signal.Signals) -> None:
-    process = start(program.folder, "train", "tiny.yaml", "--set", "train.steps=100000", "--output", "run")
-    process.send_signal(number)
+@pytest.mark.parametrize("numbers", [["INT"], ["TERM"], ["INT", "INT"], ["TERM", "TERM"]], ids="-".join)
+def test_the_first_interrupt_saves(program: Program, tiny: Path, numbers: list[str]) -> None:
+    """Also when it is told twice at once, as timeout(1) and launchers do."""
+    process = start(program.folder, *TRAIN)
+    for number in numbers:
+        if number == "INT":
+            interrupt(process)
+        else:
+            process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60 * SLOWNESS)
     assert process.returncode == 75, said
     assert "state saved" in said

@@ -10,7 +10,7 @@ function(weightscope_pytest name folder)
   set_tests_properties(python/${name} PROPERTIES LABELS "python;${name}" TIMEOUT 3000 COST 100  # long: started before the others
     ENVIRONMENT "WEIGHTSCOPE_BINARY=$<TARGET_FILE:weightscope>;${WEIGHTSCOPE_MPI_ENVIRONMENT}")
 endfunction()
-foreach(part first_use oracle resume resume_more alarms probe spectra weightwatcher gradients faults errors commands texts robust_commands audit mup coord_check)
+foreach(part first_use oracle resume resume_more alarms probe spectra weightwatcher gradients faults errors commands switches texts robust_commands audit mup coord_check)
   weightscope_pytest(system_${part} tests/system test_${part}.py)
 endforeach()
 weightscope_pytest(analysis analysis)
