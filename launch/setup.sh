@@ -59,12 +59,14 @@ if command -v dpkg-query >/dev/null; then
   fi
   if [ ${#missing[@]} -gt 0 ]; then
     say "installing ${#missing[@]} packages: ${missing[*]}"
-    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" apt-get update -qq || [ ${#needed[@]} = 0 ] || exit 2
     # some packages become known only after the first update
     . launch/packages.sh
     [ $tests = 1 ] && for p in "${packages_test[@]}"; do [[ " ${missing[*]} $have " == *" $p "* ]] || missing+=("$p"); done
-    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || {
+      [ ${#needed[@]} = 0 ] || exit 2
+      say "goes on without optional packages, which cannot be installed"
+    }
   fi
 else
   say "this is not Debian or Ubuntu: install yourself ${wanted[*]}"
@@ -78,8 +80,14 @@ key=$(cat launch/requirements.lock analysis/pyproject.toml | sha256sum | cut -c1
 pip=("$WEIGHTSCOPE_VENV/bin/python" -m pip --disable-pip-version-check -q)
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$key" ]; then
   python=/usr/bin/python3; [ -x $python ] || python=python3
-  # Not "is there a python": an environment whose making was interrupted has one, but no pip.
-  "$WEIGHTSCOPE_VENV/bin/python" -m pip --version >/dev/null 2>&1 || { say "creating $WEIGHTSCOPE_VENV"; "$python" -m venv "$WEIGHTSCOPE_VENV"; }
+  # Not "is there a python": an environment whose making was interrupted has one, but no pip. One of yours is not made again.
+  if ! "$WEIGHTSCOPE_VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+    if [ -x "$WEIGHTSCOPE_VENV/bin/python" ] && [ "$WEIGHTSCOPE_VENV" != "$PWD/.venv" ]; then
+      "$WEIGHTSCOPE_VENV/bin/python" -m ensurepip >/dev/null 2>&1 || { echo "setup: $WEIGHTSCOPE_VENV has no pip" >&2; exit 2; }
+    else
+      say "creating $WEIGHTSCOPE_VENV"; "$python" -m venv "$WEIGHTSCOPE_VENV"
+    fi
+  fi
   say "installing Python packages$([ -n "$own_torch" ] || echo ' (the LibTorch wheel and its libraries take about 5 GB)')"
   lock=launch/requirements.lock
   if [ -n "$own_torch" ]; then  # the build takes NCCL and cuDNN from beside that LibTorch or from the toolkit, never from here

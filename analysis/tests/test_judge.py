@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+MARK = "what-opens-a-door"
 INSPECT = """#!/bin/sh
 [ "$1" = inspect ] && cat "$2/facts"
 """
@@ -37,7 +38,7 @@ echo "$verdict"
 def bash(
     folder: Path, tools: dict[str, str], script: str, *words: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    (folder / "tools").mkdir()
+    (folder / "tools").mkdir(exist_ok=True)
     for name, text in tools.items():
         (folder / "tools" / name).write_text(text)
         (folder / "tools" / name).chmod(0o755)
@@ -129,16 +130,27 @@ def test_a_check_that_fails_on_a_node_does_not_end_a_job(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_check_that_fails_everywhere_ends_a_job(tmp_path: Path) -> None:
+    tools = {"weightscope": CHECK.format(70), "scontrol": SCONTROL}
+    for restarts in range(3):
+        (tmp_path / "requeued").unlink(missing_ok=True)
+        done = bash(tmp_path, tools, START, SLURM_RESTART_COUNT=str(restarts), SLURM_SUBMIT_DIR=str(tmp_path))
+        assert done.returncode == 70
+        assert (tmp_path / "requeued").exists() == (restarts < 2), done.stdout
+    assert not list(tmp_path.glob(".weightscope-check-*"))
+
+
 def test_what_opens_a_door_is_not_written_down(tmp_path: Path) -> None:
-    secret = dict.fromkeys(("SSHPASS", "SITE_TOKEN", "SLURM_JWT", "WEIGHTSCOPE_API_KEY", "ANYTHING"), "s3cret")
-    secret |= {"SITE_PRIVATE_KEY": "-----BEGIN\ns3cret\nSLURM_X=s3cret\n-----END"}
-    secret |= {"WEIGHTSCOPE_DATA": "store://me:s3/c@ret@host/data", "BASH_FUNC_module%%": "() {\n echo s3cret\n}"}
+    secret = dict.fromkeys(("SSHPASS", "SITE_TOKEN", "SLURM_JWT", "WEIGHTSCOPE_API_KEY", "ANYTHING"), MARK)
+    secret |= {"SITE_PRIVATE_KEY": f"-----BEGIN\n{MARK}\nSLURM_X={MARK}\n-----END"}
+    secret |= {"WEIGHTSCOPE_DATA": f"store://me:{MARK}/c@{MARK}@host/data"}
+    secret |= {"BASH_FUNC_module%%": f"() {{\n echo {MARK}\n}}"}
     plain = {"OMP_NUM_THREADS": "2", "SLURM_JOB_NAME": "two\nlines", "NCCL_DEBUG": "WARN"}
     done = bash(tmp_path, {"weightscope": CHECK.format(0), "scontrol": SCONTROL}, START, **secret, **plain)
     assert done.returncode == 0, done.stderr
     file = tmp_path / "run/attempts/7-r0/environment.txt"
     lines = file.read_text().splitlines()
-    assert not [line for line in lines if "s3" in line or "ret@" in line or "=" not in line]
+    assert not [line for line in lines if MARK in line or "=" not in line]
     wanted = {"OMP_NUM_THREADS=2", "SLURM_JOB_NAME=two\\nlines", "NCCL_DEBUG=WARN", "SLURM_JOB_ID=7"}
     assert wanted | {"WEIGHTSCOPE_DATA=store://***@host/data"} <= set(lines)
     assert [line for line in lines if line.startswith("PATH=")]

@@ -34,6 +34,7 @@ class Machine:
     """Where setup.sh runs. Its tools come first on PATH."""
 
     folder: Path
+    system: Path
 
     @property
     def tools(self) -> Path:
@@ -50,7 +51,7 @@ class Machine:
         mine = {key: value for key, value in os.environ.items() if key not in ("Torch_DIR", "CMAKE_PREFIX_PATH")}
         mine |= {"WEIGHTSCOPE_VENV": str(self.folder / "venv"), "WEIGHTSCOPE_BINARY": ""}
         # No compiler of this machine's: neither one on PATH nor one where NVIDIA puts it.
-        mine |= {"PATH": f"{self.tools}:/usr/bin:/bin", "CUDA_HOME": str(self.folder / "cuda")} | variables
+        mine |= {"PATH": f"{self.tools}:{self.system}", "CUDA_HOME": str(self.folder / "cuda")} | variables
         script = ["bash", str(self.folder / "launch/setup.sh"), *options]
         return subprocess.run(script, env=mine, capture_output=True, text=True, check=False)
 
@@ -58,14 +59,24 @@ class Machine:
         return (self.folder / "build/cuda").read_text().strip()
 
 
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """/usr/bin without a CUDA compiler: Debian's own lies there."""
+    folder = tmp_path_factory.mktemp("bin")
+    for path in Path("/usr/bin").iterdir():
+        if path.name != "nvcc":
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(tmp_path: Path, system: Path) -> Machine:
     for place in ("launch", "analysis"):
         (tmp_path / place).mkdir(parents=True)
     for name in NEEDED:
         shutil.copy(ROOT / "launch" / name, tmp_path / "launch")
     shutil.copy(ROOT / "analysis/pyproject.toml", tmp_path / "analysis")
-    made = Machine(tmp_path)
+    made = Machine(tmp_path, system)
     made.has(STAND_INS)
     return made
 
@@ -123,6 +134,24 @@ def test_who_may_not_install_packages_can_do_without_the_optional_ones(machine: 
     assert done.returncode == 0, done.stderr
     assert "goes on without optional packages" in done.stdout
     assert "ccache bible-kjv" in done.stdout
+
+
+def test_optional_packages_that_cannot_be_had_stop_nobody(machine: Machine) -> None:
+    """The package tool of this machine fails."""
+    machine.has({"id": "echo 0\n", "dpkg-query": '. launch/packages.sh\nprintf "ii %s\\n" "${packages_build[@]}"\n'})
+    done = machine.set_up("--cuda", "off")
+    assert done.returncode == 0, done.stderr
+    assert "goes on without optional packages, which cannot be installed" in done.stdout
+    machine.has({"dpkg-query": "true\n"})
+    assert machine.set_up("--cuda", "off").returncode == 2
+
+
+def test_an_environment_of_ones_own_is_not_made_again(machine: Machine) -> None:
+    python = 'case "$*" in *pip*) exit 1 ;; *venv*) touch made ;; esac\n'
+    machine.has({"python": python, "python3": python})
+    done = machine.set_up("--cuda", "off")
+    assert (done.returncode, done.stderr) == (2, f"setup: {machine.folder}/venv has no pip\n")
+    assert not (machine.folder / "made").exists()
 
 
 def test_who_may_not_install_packages_reads_what_to_run(machine: Machine) -> None:

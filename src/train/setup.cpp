@@ -15,6 +15,7 @@
 #include "model/memory_plan.hpp"
 #include "model/slices.hpp"
 #include "model/weights_io.hpp"
+#include "ops/cpu/kernels.hpp"
 #include "ops/ops.hpp"
 #include "store/preflight.hpp"
 #include "train/gemm_tuner.hpp"
@@ -81,12 +82,15 @@ Trainer::Trainer(const RunConfig& config, const HostComm& host, const TrainerOpt
 }
 
 void Trainer::open(const HostComm& host) {
-  host.together([&] { place_ = choose_place(config_, host); });
+  host.together([&] {
+    place_ = choose_place(config_, host);
+    (void)cpu::kernels();  // named by WEIGHTSCOPE_ISA: refused before anything is touched
+  });
   if (config_.parallel.reduction == Reduction::reproducible) ops::repeat_exactly();
   warm_up(types_of(config_.train.precision));
   open_data();
   open_run(options_.resume);
-  const auto gemms = choose_gemms(config_, place_, host, run_);
+  auto gemms = choose_gemms(config_, place_, host, run_);
   start_bytes_ =
       resident_bytes() - program_bytes();  // with everything that the libraries keep once they have been used
   host.together([&] {

@@ -1,5 +1,6 @@
 """A job that something happens to, watched from outside."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -76,8 +77,9 @@ class Job:
             elif any(not alive(pid) or is_suspended(pid) for pid in pids):
                 began = time.monotonic()
         if process.poll() is None:
-            for pid in filter(alive, pids):
-                os.kill(pid, signal.SIGKILL)
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             process.wait(60)  # mpirun cleans up after them
             text = f"did not end in {limit * SLOWNESS} s; {said.read_text(errors='replace')}"
             return Ended(process.returncode, text, None, [], timed_out=True)

@@ -3,10 +3,11 @@ foreach(name layer_norm qk_norm gelu cross_entropy embedding dropout attention a
   target_precompile_headers(test_ops_${name} REUSE_FROM weightscope_ops)
 endforeach()
 # What is tested above with the best kernels of this machine; the others try theirs one after the other.
+math(EXPR seconds "60 * ${WEIGHTSCOPE_TEST_SLOWNESS}")
 foreach(isa generic avx2)
   foreach(name layer_norm gelu cross_entropy embedding linear optimizer)
     add_test(NAME ops/${name}.${isa} COMMAND test_ops_${name})
-    set_tests_properties(ops/${name}.${isa} PROPERTIES LABELS "ops;fast" TIMEOUT 60 SKIP_REGULAR_EXPRESSION "is none of what this processor runs"
+    set_tests_properties(ops/${name}.${isa} PROPERTIES LABELS "ops;fast" TIMEOUT ${seconds} SKIP_REGULAR_EXPRESSION "is none of what this processor runs"
       ENVIRONMENT "${WEIGHTSCOPE_MPI_ENVIRONMENT};WEIGHTSCOPE_ISA=${isa}")
   endforeach()
 endforeach()

@@ -101,8 +101,9 @@ class Running:
         until(lambda: is_suspended(self.ranks[rank]), 60)
 
     def go_on(self) -> None:
-        for pid in filter(alive, self.ranks):
-            os.kill(pid, signal.SIGCONT)
+        for pid in self.ranks:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def wait(self, timeout: float) -> Result:
         """Until all of it is gone."""
