@@ -12,6 +12,22 @@ from weightscope import bins
 
 EXPERIMENT = "experiment.h5"
 HEADS = {f"head_{name}" for name in ("std", "mean", "kurtosis", "min", "max")}
+MEDIUM: dict[str, object] = {
+    "model__width": 384,
+    "model__heads": 6,
+    "model__layers": 6,
+    "model__block": 128,
+    "train__global_batch": 16,
+    "train__micro_batch": 8,
+}
+# Products large enough to be measured.
+LARGE: dict[str, object] = {
+    "model__width": 128,
+    "model__block": 128,
+    "train__global_batch": 16,
+    "train__micro_batch": 8,
+    "train__precision": "bf16",
+}
 MOVED = {"displacement", "cosine", "parameter_displacement", "parameter_cosine"}
 
 
@@ -65,53 +81,11 @@ def test_displacement_is_not_recorded_without_it_and_cannot_come_later(program: 
         ("tiny", {"model__width": 64, "model__block": 64, "train__global_batch": 64, "train__micro_batch": 32}),
         (
             "medium-qk-norm-probed-spectra",
-            {
-                "model__width": 384,
-                "model__heads": 6,
-                "model__layers": 6,
-                "model__block": 128,
-                "train__global_batch": 16,
-                "train__micro_batch": 8,
-                "model__qk_norm": "true",
-                "monitor__probe_every": 1,
-                "monitor__spectra_every": 1,
-            },
+            MEDIUM | {"model__qk_norm": "true", "monitor__probe_every": 1, "monitor__spectra_every": 1},
         ),
-        (
-            "medium",
-            {
-                "model__width": 384,
-                "model__heads": 6,
-                "model__layers": 6,
-                "model__block": 128,
-                "train__global_batch": 16,
-                "train__micro_batch": 8,
-            },
-        ),
-        (
-            "medium-2-ranks",
-            {
-                "model__width": 384,
-                "model__heads": 6,
-                "model__layers": 6,
-                "model__block": 128,
-                "train__global_batch": 16,
-                "train__micro_batch": 8,
-                "model__dropout": 0,
-            },
-        ),
-        (
-            "medium-bf16",
-            {
-                "model__width": 384,
-                "model__heads": 6,
-                "model__layers": 6,
-                "model__block": 128,
-                "train__global_batch": 16,
-                "train__micro_batch": 8,
-                "train__precision": "bf16",
-            },
-        ),
+        ("medium", MEDIUM),
+        ("medium-2-ranks", MEDIUM | {"model__dropout": 0}),
+        ("medium-bf16", MEDIUM | {"train__precision": "bf16"}),
     ],
 )
 def test_planned_memory_is_what_a_run_takes(
@@ -129,14 +103,7 @@ def test_gemm_backends_are_measured_once_and_stay_with_the_run(
     program: Program, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(program.folder / "cache"))
-    large: dict[str, object] = {
-        "model__width": 128,
-        "model__block": 128,
-        "train__global_batch": 16,
-        "train__micro_batch": 8,
-        "train__precision": "bf16",
-    }
-    program.train(tiny, "first", ranks=2, train__steps=2, **large)
+    program.train(tiny, "first", ranks=2, train__steps=2, **LARGE)
     (cache,) = (program.folder / "cache/weightscope").iterdir()
     choices = (program.folder / "first/gemm.txt").read_text()
     assert choices.splitlines()[1:] == cache.read_text().splitlines()
@@ -144,9 +111,9 @@ def test_gemm_backends_are_measured_once_and_stay_with_the_run(
     # Another machine's cache does not change a run that is under way; a new run follows the cache.
     turned = choices.replace("aten", "other").replace("widened", "aten").replace("other", "widened")
     cache.write_text(turned.split("\n", 1)[1])
-    program.train(tiny, "first", ranks=2, train__steps=4, **large)
+    program.train(tiny, "first", ranks=2, train__steps=4, **LARGE)
     assert (program.folder / "first/gemm.txt").read_text() == choices
-    program.train(tiny, "second", ranks=2, train__steps=2, **large)
+    program.train(tiny, "second", ranks=2, train__steps=2, **LARGE)
     assert (program.folder / "second/gemm.txt").read_text() == turned
 
 
@@ -154,25 +121,17 @@ def test_what_an_attempt_with_another_precision_has_left_is_measured_anew(
     program: Program, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(program.folder / "cache"))
-    large = {"model__width": 128, "model__block": 128, "train__global_batch": 16, "train__micro_batch": 8}
-    program.train(tiny, "first", train__steps=1, train__precision="bf16", **large)
+    program.train(tiny, "first", train__steps=1, **LARGE)
     choices = (program.folder / "first/gemm.txt").read_text()
     (program.folder / "second").mkdir()
     (program.folder / "second/gemm.txt").write_text(re.sub(r"(?m)\b(aten|widened)$", "torch-onednn", choices))
-    program.train(tiny, "second", train__steps=1, train__precision="bf16", **large)
+    program.train(tiny, "second", train__steps=1, **LARGE)
     assert (program.folder / "second/gemm.txt").read_text() == choices
 
 
 def test_gemm_backends_can_be_named(program: Program, tiny: Path) -> None:
     """The same bits as a run whose own choice was this backend for each product."""
-    run = {
-        "model__width": 128,
-        "model__block": 128,
-        "train__global_batch": 16,
-        "train__micro_batch": 8,
-        "train__precision": "bf16",
-        "train__steps": 2,
-    }
+    run = LARGE | {"train__steps": 2}
     program.train(tiny, "auto", **run)
     choices = (program.folder / "auto/gemm.txt").read_text()
     ends = {}
