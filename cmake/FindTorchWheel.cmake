@@ -14,6 +14,16 @@ foreach(_prefix IN LISTS CMAKE_PREFIX_PATH _prefixes)
     list(APPEND _hints "${_prefix}" "${_prefix}/../..")
   endif()
 endforeach()
+# What is named now comes before what an earlier configuration of this build folder found; what lay beside that goes with it.
+find_path(_named NAMES include/ATen/ATen.h HINTS ${_hints} NO_DEFAULT_PATH NO_CACHE)
+string(REGEX REPLACE "/$" "" _named "${_named}")
+if(_named AND TORCH_ROOT AND NOT _named STREQUAL TORCH_ROOT)
+  message(STATUS "LibTorch is ${_named} now, was ${TORCH_ROOT}")
+  foreach(_beside TORCH_ROOT NCCL_INCLUDE_DIR NCCL_LIBRARY NCCL_HEADERS CUDNN_INCLUDE_DIR CUDNN_FRONTEND_INCLUDE_DIR CUDNN_LIBRARY
+      CUDA_RUNTIME_HEADERS)
+    unset(${_beside} CACHE)
+  endforeach()
+endif()
 foreach(_python "${WEIGHTSCOPE_PYTHON}" "$ENV{WEIGHTSCOPE_VENV}/bin/python" "${PROJECT_SOURCE_DIR}/.venv/bin/python")
   if(EXISTS "${_python}")
     execute_process(COMMAND "${_python}" -c "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"

@@ -27,25 +27,33 @@ pass_on() { told=$1; [ -z "$step" ] || { say "$1 from Slurm, passed on to the ra
 trap 'pass_on USR1' USR1
 trap 'pass_on TERM' TERM
 
-# resolve CONFIG [OPTIONS of weightscope train]: run, steps, resolved. A configuration that is refused ends the job here. What
-# fails otherwise (killed, a file system that is away) may work on another node; but a program that is not found at the first
-# attempt (126, 127) was never built, and what fails WEIGHTSCOPE_FAILURES times in a row fails everywhere. Those are counted in
-# a file where the job was submitted: the run's directory is not known yet.
-resolve() {
-  known "$@"
-  status=0
-  local counted=${SLURM_SUBMIT_DIR:-.}/.weightscope-check-$job failed
-  resolved=$(weightscope check "${words_of_check[@]}" --ranks "${SLURM_NTASKS:-1}") || status=$?
+# begun STATUS WHAT: how WHAT ended, that comes before the training. What is refused ends the job here. What fails otherwise
+# (killed, a file system that is away) may work on another node; but a program that is not found at the first attempt (126, 127)
+# was never built, and what fails WEIGHTSCOPE_FAILURES times in a row fails everywhere. Those are counted in a file where the
+# job was submitted: the run's directory is not known yet.
+counted=${SLURM_SUBMIT_DIR:-.}/.weightscope-check-$job
+begun() {
+  status=$1
+  local failed
   case $restarts:$status in
-    *:0) rm -f "$counted" ;;
-    *:[2-6]|0:126|0:127) rm -f "$counted"; say "not started: exit code $status"; exit "$status" ;;
+    *:0) ;;
+    *:[2-6]|0:126|0:127) rm -f "$counted"; say "not started: $2 ended with exit code $status"; exit "$status" ;;
     *)
       failed=$(($(cat "$counted" 2>/dev/null || echo 0) + 1))
-      say "weightscope check ended with $status on $(uname -n), $failed time(s) in a row"
+      say "$2 ended with $status on $(uname -n), $failed time(s) in a row"
       if [ "$failed" -ge "${WEIGHTSCOPE_FAILURES:-3}" ] || ! echo "$failed" >"$counted"; then rm -f "$counted"; exit "$status"; fi
       sleep "${WEIGHTSCOPE_PAUSE:-10}"
       requeue ;;
   esac
+}
+
+# resolve CONFIG [OPTIONS of weightscope train]: run, steps, resolved.
+resolve() {
+  known "$@"
+  status=0
+  resolved=$(weightscope check "${words_of_check[@]}" --ranks "${SLURM_NTASKS:-1}") || status=$?
+  begun "$status" "weightscope check"
+  rm -f "$counted"
   run=$(sed -n 's/^output: *//p' <<<"$resolved"); run=${run#\"}; run=${run%\"}
   steps=$(sed -n '/^train:/,/^[a-z]/s/^  steps: *//p' <<<"$resolved")
 }

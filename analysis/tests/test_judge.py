@@ -27,6 +27,10 @@ START = """set -euo pipefail
 resolve base.yaml
 record_attempt
 """
+PYTHON = """#!/bin/sh
+echo base.yaml
+exit {}
+"""
 JUDGE = """set -euo pipefail
 . "$1/slurm/common.sh"
 run=run attempt=run/attempts/7-r0 steps=12 began=then status=$2 told=$3
@@ -137,6 +141,23 @@ def test_a_check_that_fails_everywhere_ends_a_job(tmp_path: Path) -> None:
         done = bash(tmp_path, tools, START, SLURM_RESTART_COUNT=str(restarts), SLURM_SUBMIT_DIR=str(tmp_path))
         assert done.returncode == 70
         assert (tmp_path / "requeued").exists() == (restarts < 2), done.stdout
+    assert not list(tmp_path.glob(".weightscope-check-*"))
+
+
+@pytest.mark.parametrize(("expansion", "check"), [(1, 0), (0, 70)])
+def test_a_sweep_of_which_nothing_can_be_started_is_tried_elsewhere_but_not_for_ever(
+    tmp_path: Path, expansion: int, check: int
+) -> None:
+    tools = {"weightscope": CHECK.format(check), "scontrol": SCONTROL, "python": PYTHON.format(expansion)}
+    script = 'PATH=$PWD/tools:$PATH; source "$1/slurm/sweep.sbatch" "$2"'
+    task = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "WEIGHTSCOPE_ROOT": str(ROOT)}
+    task |= {"SLURM_SUBMIT_DIR": str(tmp_path), "WEIGHTSCOPE_VENV": str(tmp_path / "none")}
+    for restarts in range(3):
+        (tmp_path / "requeued").unlink(missing_ok=True)
+        done = bash(tmp_path, tools, script, "sweep.yaml", SLURM_RESTART_COUNT=str(restarts), **task)
+        assert done.returncode == max(expansion, check), done.stderr
+        assert (tmp_path / "requeued").exists() == (restarts < 2), done.stdout
+        assert f"{restarts + 1} time(s) in a row" in done.stdout
     assert not list(tmp_path.glob(".weightscope-check-*"))
 
 

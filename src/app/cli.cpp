@@ -1,6 +1,8 @@
 #include "app/cli.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
 #include <memory>
 #include <string>
 #include <utility>
@@ -104,16 +106,19 @@ class Parser {
         ->type_name(CLI::detail::join(names, "|"))
         ->default_str(names.front());
   }
+  /// CLI11 reads 010 as eight and 0x10 as sixteen; a configuration refuses them, too.
+  static std::string not_decimal(const std::string& text) {
+    const auto first = std::min(text.find_first_not_of("+-"), text.size());
+    const bool other =
+        text[first] == '0' && std::isalnum(static_cast<unsigned char>(text.c_str()[first + 1])) != 0;
+    return other || text.find_first_of("nN") != text.npos ? text + " is not a decimal number" : "";
+  }
   /// A number from `low` to `high`.
   template <class T, class N>
   CLI::Option* number(const char* name, T& target, N low, N high, const char* description) {
     auto* option = current_->add_option(name, target, description);
-    option->check(CLI::Range(low, high).description(""));  // which lets NaN pass
-    if constexpr (std::is_floating_point_v<N>)
-      option->check([](const std::string& text) {
-        return text.find_first_of("nN") == text.npos ? "" : text + " is not a number";
-      });
-    return option;
+    option->check(CLI::Range(low, high).description(""));
+    return option->check(not_decimal);  // NaN passes the range
   }
   void format_option(OutputFormat& format) {
     choice("--format", format, kFormats, "what goes to standard output");
@@ -210,6 +215,7 @@ class Parser {
         ->capture_default_str();
     current_->add_option("--seed", sample->seed, "same seed, same text")
         ->check([](const std::string& text) { return text.starts_with('-') ? text + " is negative" : ""; })
+        ->check(not_decimal)
         ->capture_default_str();
     current_->add_option("--tokenizer", sample->tokenizer, "needed unless the model was trained on bytes")
         ->type_name("byte|sentencepiece:FILE");

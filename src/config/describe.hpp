@@ -137,8 +137,8 @@ void describe(Is<TrainConfig> auto& c, V& v) {
     "nothing, for profilers and for libraries that cannot be recorded");
   v("gemm", c.gemm, any(),
     "who multiplies matrices on CPUs. auto: the fastest for each shape, measured once per machine (aten in "
-    "reproducible mode); torch-onednn: LibTorch's oneDNN, fp32 only; widened: bf16 operands in fp32, bf16 "
-    "only");
+    "reproducible mode; bf16 without AVX-512: widened); torch-onednn: LibTorch's oneDNN, fp32 only; widened: "
+    "bf16 operands in fp32, bf16 only");
 }
 template <class V>
 void describe(Is<OptimizerConfig> auto& c, V& v) {

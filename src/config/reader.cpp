@@ -127,7 +127,8 @@ class Reader {
   void read_scalar(const YamlNode& node, const std::string& key, T& value, const Limits& limits) {
     const auto& text = node.text;
     const auto wrong = [&](const std::string& wanted) {
-      problems_->add(node.where, key + " = " + text + " is not " + wanted);
+      const auto written = node.quoted ? '"' + text + '"' : text;  // the quotes may be what is wrong
+      problems_->add(node.where, key + " = " + written + " is not " + wanted);
     };
     if constexpr (NamedEnum<T>) {
       for (const auto& [candidate, name] : EnumNames<T>::table)

@@ -20,7 +20,8 @@ Gpt::Gpt(const ModelConfig& model, const ParamStore& store, std::int64_t rows, P
       recompute_(recompute),
       whole_(plan_activations(model, store.types(), store.place(), rows, purpose, recompute,
                               store.place().place)),
-      gemm_{{}, whole_.half_scratch, whole_.wide_scratch} {
+      gemm_{store.place().place == Place::host ? ops::untuned(store.types().work) : ops::GemmChoice(),
+            whole_.half_scratch, whole_.wide_scratch} {
   for (int l = 0; l < model.layers; ++l) blocks_.push_back(block_views("h." + std::to_string(l)));
   ln_f_ = norm_views("ln_f");
   const auto &wte = store.find("wte.weight"), &wpe = store.find("wpe.weight"),

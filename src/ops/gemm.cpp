@@ -7,6 +7,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "ops/cpu/kernels.hpp"
+
 namespace weightscope::ops {
 namespace {
 
@@ -53,7 +55,7 @@ bool read(std::istream& in, E& value, const std::array<std::string_view, N>& nam
 
 GemmBackend GemmChoice::of(const GemmShape& shape) const {
   const auto found = chosen_.find(shape);
-  return found == chosen_.end() ? GemmBackend::aten : found->second;
+  return found == chosen_.end() ? otherwise_ : found->second;
 }
 
 std::string GemmChoice::text() const {
@@ -80,6 +82,14 @@ GemmChoice GemmChoice::parse(const std::string& text) {
 bool available(GemmBackend backend, at::ScalarType work) {
   if (backend == GemmBackend::torch_onednn) return work == at::kFloat && onednn() != nullptr;
   return backend == GemmBackend::aten || work == at::kBFloat16;
+}
+
+bool aten_serves(at::ScalarType work) {
+  return work != at::kBFloat16 || std::string_view(cpu::kernels().isa).starts_with("avx512");
+}
+
+GemmChoice untuned(at::ScalarType work) {
+  return GemmChoice(aten_serves(work) ? GemmBackend::aten : GemmBackend::widened);
 }
 
 void onednn_product(const at::Tensor& lhs, const at::Tensor& rhs, const at::Tensor& out, bool add) {

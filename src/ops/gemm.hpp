@@ -25,9 +25,11 @@ struct GemmShape {
   }
 };
 
-/// The backend of every shape; aten for what it does not name.
+/// The backend of every shape; `otherwise` for what it does not name.
 class GemmChoice {
  public:
+  GemmChoice() = default;
+  explicit GemmChoice(GemmBackend otherwise) : otherwise_(otherwise) {}
   GemmBackend of(const GemmShape& shape) const;
   void set(const GemmShape& shape, GemmBackend backend) { chosen_[shape] = backend; }
   const std::map<GemmShape, GemmBackend>& all() const { return chosen_; }
@@ -37,10 +39,17 @@ class GemmChoice {
 
  private:
   std::map<GemmShape, GemmBackend> chosen_;
+  GemmBackend otherwise_ = GemmBackend::aten;
 };
 
 /// Whether this build of LibTorch and this element type can use it.
 bool available(GemmBackend backend, at::ScalarType work);
+
+/// Whether LibTorch multiplies this type fast here. For bf16 it asks oneDNN, which needs AVX-512 for that;
+/// without it (or where WEIGHTSCOPE_ISA says so) plain loops remain, which take many times as long as fp32.
+bool aten_serves(at::ScalarType work);
+/// On a CPU where nothing was measured: aten, or widened where that does not serve.
+GemmChoice untuned(at::ScalarType work);
 
 /// The choice and the scratch that the products need: `half` (work, any size >= in) for weight gradients of
 /// bf16 that aten computes, `wide` (f32, wide_scratch_size()) for widened ones; both may be undefined

@@ -204,6 +204,11 @@ ops::GemmChoice choose_gemms(const RunConfig& config, DevicePlace place, const H
     for (const auto& shape : shapes) choice.set(shape, backend);
     return choice;
   }
+  // Whatever was measured elsewhere: on this processor a measurement alone would take minutes.
+  if (host.max(std::int64_t{!ops::aten_serves(work)}) != 0) {
+    if (host.is_root()) log_debug("no processor for bf16 products in this job: they are widened to fp32");
+    return ops::GemmChoice(ops::GemmBackend::widened);
+  }
   if (config.parallel.reduction == Reduction::reproducible || shapes.empty()) return {};
   const auto file = run.empty() ? run : run / "gemm.txt";
   bool in_file = false;

@@ -12,8 +12,9 @@ namespace weightscope {
 /// that a resumed run computes the same bits; else what this machine measured before (a file in the user's
 /// cache directory); else measured now by all ranks at once, rank 0's clock deciding. Left in both files
 /// (an empty `run` has none); what the run's file says stays there, also when a job's processors lack it.
-/// Collective; GPUs and reproducible mode: aten. All ranks throw the same: Error{config} when the one that is
-/// asked for is not there, Error{input} or {output} for a file in `run` that cannot be read or written.
+/// bf16 on processors without AVX-512: widened, nothing measured. Collective; GPUs and reproducible mode:
+/// aten. All ranks throw the same: Error{config} when the one that is asked for is not there, Error{input} or
+/// {output} for a file in `run` that cannot be read or written.
 ops::GemmChoice choose_gemms(const RunConfig& config, DevicePlace place, const HostComm& host,
                              const std::filesystem::path& run);
 

@@ -9,6 +9,7 @@ void expect_refused(const std::string& yaml, const std::string& why) {
 
 TEST(StrictYaml, RefusesWhatReadersDisagreeAbout) {
   expect_refused("train: {steps: 010}", "run.yaml:1:16: train.steps = 010 is not an integer");
+  expect_refused("train: {steps: '7'}", "run.yaml:1:16: train.steps = \"7\" is not an integer");
   expect_refused("optimizer: {lr: 010.5}", "is not a number");
   expect_refused("train: {steps: 0x10}", "is not an integer");
   expect_refused("train: {steps: 1_000}", "is not an integer");

@@ -1,7 +1,14 @@
 #pragma once
 // The autograd twin: GPT-2 as torch::nn modules, written for clarity, sharing nothing with src/model but the
 // names of its parameters. Every hand-written gradient is compared with what autograd gives here.
-#include <torch/torch.h>
+// Not torch/torch.h, of which this is a tenth.
+#include <torch/nn/functional/loss.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/embedding.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/normalization.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "core/philox.hpp"
 #include "model/gpt.hpp"

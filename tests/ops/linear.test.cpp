@@ -60,6 +60,8 @@ TEST(GemmChoice, SurvivesItsText) {
   choice.set({Product::weight_gradient, 1, 2, 3}, GemmBackend::widened);
   EXPECT_EQ(GemmChoice::parse("# a comment\n" + choice.text() + "backward 1 2\n").all(), choice.all());
   EXPECT_EQ(choice.of({Product::forward, 1, 1, 1}), GemmBackend::aten);
+  EXPECT_EQ(GemmChoice(GemmBackend::widened).of({Product::forward, 1, 1, 1}), GemmBackend::widened);
+  EXPECT_EQ(untuned(at::kFloat).of({Product::forward, 1, 1, 1}), GemmBackend::aten);
 }
 
 TEST_P(LinearTest, BiasGradientAgreesWithTheReference) {
